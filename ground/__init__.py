@@ -1,0 +1,1 @@
+"""What two rooms need: one noun a file."""

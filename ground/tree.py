@@ -1,0 +1,68 @@
+"""The tree of a device: which file goes where, who owns it, what checks it and which unit takes it up.
+
+`build/<device>/tree.json` lists the entries; the content of each lies beside it under `files/<source>`. Read by Ansible,
+by the twin's preseed and by the drift check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from ground import files
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file on a device."""
+
+    target: str
+    """Absolute path on the device."""
+    source: str
+    """Path below `files/` of the device's folder."""
+    role: str
+    """The Ansible role that installs it."""
+    sha256: str
+    owner: str = "root"
+    group: str = "root"
+    mode: str = "0644"
+    validator: str = ""
+    """Command run on the device with `%s` for the candidate's path, before it is moved in place; empty: none."""
+    unit: str = ""
+    """systemd unit that is reloaded (or restarted, see `action`) when the file changed; empty: none."""
+    action: str = "reload"
+    """`reload` or `restart`."""
+
+
+class Tree(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All files and units of one device."""
+
+    device: str
+    entries: tuple[Entry, ...]
+    units: tuple[str, ...] = ()
+    """systemd units that are enabled and running on this device."""
+
+
+def read(folder: Path) -> Tree:
+    """The tree in `folder` (`build/<device>`). Raises FileNotFoundError or msgspec.ValidationError."""
+    return msgspec.json.decode((folder / "tree.json").read_bytes(), type=Tree)
+
+
+def content(folder: Path, entry: Entry) -> bytes:
+    """The bytes of one entry."""
+    return (folder / "files" / entry.source).read_bytes()
+
+
+def write(folder: Path, tree: Tree, contents: Mapping[str, bytes]) -> int:
+    """Write `tree` and its contents (by source); returns how many files changed. `tree.json` is written last."""
+    changed = sum(files.write(folder / "files" / entry.source, contents[entry.source]) for entry in tree.entries)
+    wanted = {entry.source for entry in tree.entries}
+    root = folder / "files"
+    if root.is_dir():
+        for path in [p for p in root.rglob("*") if p.is_file()]:
+            if str(path.relative_to(root)) not in wanted:
+                path.unlink()
+                changed += 1
+    body = msgspec.json.format(msgspec.json.encode(tree), indent=1) + b"\n"
+    return changed + files.write(folder / "tree.json", body)
