@@ -1,0 +1,1 @@
+"""The plan and the Network it compiles to."""

@@ -1,0 +1,349 @@
+"""The Network: what exists. Regions, sites, zones, devices, links, services, flows; stored per province.
+
+A value that every wing reads and only `compile.py` makes. Prefixes and addresses are text (`10.1.2.0/24`, `3fff:0:1::1`),
+since that is what all readers need; arithmetic on them stays in `addressing.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from ground import files
+
+Level = Literal["ministry", "province", "prefecture", "county", "township"]
+Relation = Literal["same-centre", "serving-parent", "served-child", "elsewhere", "external"]
+"""Where the other end lies, seen from the one who opens the connection. A flow row may also say `any`: all but external."""
+
+TRANSIT = "transit"
+"""Pseudo-zone of the routing devices' own addresses: loopbacks and link ends."""
+
+
+class Region(msgspec.Struct, frozen=True, gc=False):
+    """An administrative region. `serving` is the region whose centre serves it (RQ-N12, FL-18: not always the parent)."""
+
+    code: str
+    name: str
+    level: Level
+    kind: str
+    parent: str
+    serving: str
+    label: str
+    domain: str
+    """`yinchuan.nx.jinbao.internal`, without a final dot."""
+    group: str = ""
+    communities: int = 0
+    villages: int = 0
+    blocks4: tuple[str, ...] = ()
+    """Address blocks granted to the region (ministry, province, prefecture); a summary each. Empty below."""
+    blocks6: tuple[str, ...] = ()
+
+
+class Zone(msgspec.Struct, frozen=True, gc=False):
+    """A zone of one site with a prefix of its own in each family (GB/T 22239 8.1.2.1 c)."""
+
+    name: str
+    v4: str
+    v6: str
+    gateway4: str
+    """First host address of the prefix: the firewall's (or access router's) interface `z-<zone>`."""
+    gateway6: str
+
+
+class Site(msgspec.Struct, frozen=True):
+    """A place with devices. Key: `<region code>:<kind><serial>`, e.g. `640100:centre1`."""
+
+    key: str
+    region: str
+    level: Level
+    kind: str
+    domain: str
+    parent: str
+    """Key of the centre that serves it; empty at the ministry."""
+    asn: int
+    """0: none, routed statically (townships)."""
+    zones: tuple[Zone, ...]
+    devices: tuple[str, ...]
+    running: bool = False
+    """Whether the plan lists it among the nodes of a twin."""
+
+    def zone(self, name: str) -> Zone | None:
+        """The zone called `name`, or None."""
+        return next((zone for zone in self.zones if zone.name == name), None)
+
+
+class Interface(msgspec.Struct, frozen=True, gc=False):
+    """A logical interface (name of at most 15 characters); a dialect maps it by its model's port table."""
+
+    name: str
+    kind: Literal["wan", "inside", "zone"]
+    v4: str
+    """With length: `10.1.0.0/31`."""
+    v6: str
+    zone: str = ""
+    link: str = ""
+    """Id of the Link for `wan` and `inside`."""
+    peer: str = ""
+    """Device at the other end."""
+    peer4: str = ""
+    """Its address, without length."""
+    peer6: str = ""
+    peer_asn: int = 0
+    peer_site: str = ""
+
+
+class Device(msgspec.Struct, frozen=True):
+    """A machine. Name: `<region code>-<role><n>`, e.g. `640100-r1`, `640100-fw1`, `640100-prod1`.
+
+    Roles: `router` (BGP to other levels), `firewall` (zones hang on it), `access` (router and firewall of an office in one),
+    `host`. A host has exactly one interface, `z-<zone>`, and default routes to the zone's gateway.
+    """
+
+    name: str
+    site: str
+    role: Literal["router", "firewall", "access", "host"]
+    fqdn: str
+    interfaces: tuple[Interface, ...]
+    zone: str = ""
+    """Of a host."""
+    asn: int = 0
+    loopback4: str = ""
+    """Without length; a host has none."""
+    loopback6: str = ""
+    duties: tuple[str, ...] = ()
+    """What a host does besides answering: `names`, `time`, `database`, `repository`, `scratch`, `metrics`, `portal` …"""
+    dialect: str = "frr"
+    model: str = "debian12"
+
+
+class Link(msgspec.Struct, frozen=True, gc=False):
+    """A line between two devices: WAN lines between sites, or a cable inside a site (`inside`)."""
+
+    id: str
+    """`<device a>~<device b>`, a nearer the ministry."""
+    kind: str
+    """leased, l3vpn, ipsec, … or `inside`."""
+    rank: Literal["primary", "backup"]
+    a: str
+    a_interface: str
+    b: str
+    b_interface: str
+    bandwidth_mbps: int = 0
+    cost: int = 10
+    carrier: str = ""
+    circuit: str = ""
+
+
+class Service(msgspec.Struct, frozen=True, gc=False):
+    """A service with a name and an address apart from its host, so that it can move in a switch-over."""
+
+    name: str
+    """`db`, `dns`, `ntp`, `repo`, `portal` …, unique in its zone."""
+    site: str
+    zone: str
+    device: str
+    fqdn: str
+    v4: str
+    v6: str
+    ports: tuple[str, ...]
+    """`tcp/5432`."""
+    clause: str = ""
+
+
+class Flow(msgspec.Struct, frozen=True):
+    """A row that decides connections. One statement; filters, proof and probes all come from it.
+
+    `from_zone`, `to_zone` and `relation` are concrete here (lists and `any` of the plan file are expanded at compile).
+    """
+
+    id: str
+    """Id of the row in the plan, e.g. `FL-02-pull`; the comment on every rule rendered from it."""
+    flow: str
+    """Catalogue id (`FL-02`), or empty for what the sources do not name."""
+    verdict: Literal["allow", "deny"]
+    from_zone: str
+    to_zone: str
+    relation: Relation
+    ports: tuple[str, ...] = ()
+    """`tcp/5432`, `udp/53`, `icmp/echo`; a deny row has none and decides every port no allow row takes."""
+    from_levels: tuple[Level, ...] = ()
+    """Levels of the opener's site to which the row applies; empty: all."""
+    to_levels: tuple[Level, ...] = ()
+    from_service: str = ""
+    """Only the device and address that carry this service may open; empty: the whole zone."""
+    to_service: str = ""
+    """Only this service's address (and its device's own) is reached; empty: the whole zone."""
+    data: Literal["with", "against", "none"] = "with"
+    """Direction of the data against that of the connection; `against` rows name both services and an identity."""
+    identity: str = ""
+    clause: str = ""
+    reason: str = ""
+    place: str = ""
+    """file:line of the row in the plan."""
+
+
+class Meta(msgspec.Struct, frozen=True):
+    """What belongs to the whole plan."""
+
+    name: str
+    title: str
+    scope: str
+    root: str
+    """Domain root, e.g. `jinbao.internal`."""
+    supernet4: str
+    supernet6: str
+    calendar: tuple[tuple[str, str], ...] = ()
+    """Milestone id → planned date of this plan."""
+    settings: dict[str, str | int | float | bool] = {}
+
+
+class Shard(msgspec.Struct, frozen=True):
+    """One province (two-character key), or the ministry (`00`). Sorted by key; self-contained."""
+
+    province: str
+    regions: tuple[Region, ...]
+    sites: tuple[Site, ...]
+    devices: tuple[Device, ...]
+    links: tuple[Link, ...]
+    """Every link with its b end here."""
+    services: tuple[Service, ...]
+    neighbours: tuple[Site, ...]
+    """Sites of other shards that serve or are served by a site here."""
+    neighbour_services: tuple[Service, ...]
+    neighbour_regions: tuple[Region, ...]
+
+
+class Index(msgspec.Struct, frozen=True):
+    """What lies in a stored Network: the whole-plan part and the key of each shard."""
+
+    meta: Meta
+    flows: tuple[Flow, ...]
+    shards: dict[str, str]
+    """Province → SHA-256 of its shard's bytes."""
+
+
+class Network(msgspec.Struct, frozen=True, dict=True):
+    """The loaded part of a Network: all its shards, or the ones asked for."""
+
+    meta: Meta
+    flows: tuple[Flow, ...]
+    shards: tuple[Shard, ...]
+    keys: dict[str, str]
+
+    @cached_property
+    def regions(self) -> dict[str, Region]:
+        """Code → region, neighbours included."""
+        found = {region.code: region for shard in self.shards for region in shard.neighbour_regions}
+        found.update((region.code, region) for shard in self.shards for region in shard.regions)
+        return found
+
+    @cached_property
+    def sites(self) -> dict[str, Site]:
+        """Key → site of the loaded shards."""
+        return {site.key: site for shard in self.shards for site in shard.sites}
+
+    @cached_property
+    def known_sites(self) -> dict[str, Site]:
+        """Key → site, neighbours in other shards included."""
+        found = {site.key: site for shard in self.shards for site in shard.neighbours}
+        return found | self.sites
+
+    @cached_property
+    def devices(self) -> dict[str, Device]:
+        """Name → device of the loaded shards."""
+        return {device.name: device for shard in self.shards for device in shard.devices}
+
+    @cached_property
+    def links(self) -> dict[str, Link]:
+        """Id → link."""
+        return {link.id: link for shard in self.shards for link in shard.links}
+
+    @cached_property
+    def services(self) -> tuple[Service, ...]:
+        """Every known service, neighbours' included, once."""
+        found = {(service.site, service.zone, service.name): service for service in self._services()}
+        return tuple(found[key] for key in sorted(found))
+
+    def _services(self) -> Iterator[Service]:
+        for shard in self.shards:
+            yield from shard.neighbour_services
+            yield from shard.services
+
+    @cached_property
+    def services_at(self) -> dict[tuple[str, str], tuple[Service, ...]]:
+        """(site, zone) → services there."""
+        found: dict[tuple[str, str], tuple[Service, ...]] = {}
+        for service in self.services:
+            found[service.site, service.zone] = (*found.get((service.site, service.zone), ()), service)
+        return found
+
+    @cached_property
+    def children(self) -> dict[str, tuple[Site, ...]]:
+        """Site key → the sites it serves, sorted by key."""
+        found: dict[str, list[Site]] = {}
+        for key in sorted(self.known_sites):
+            site = self.known_sites[key]
+            if site.parent:
+                found.setdefault(site.parent, []).append(site)
+        return {key: tuple(sites) for key, sites in found.items()}
+
+    def related(self, site: Site, relation: Relation) -> tuple[Site, ...]:
+        """The sites that stand to `site` as the other end of a connection it opens (`elsewhere` and `external`: none)."""
+        if relation == "same-centre":
+            return (site,)
+        if relation == "serving-parent":
+            parent = self.known_sites.get(site.parent)
+            return (parent,) if parent else ()
+        if relation == "served-child":
+            return self.children.get(site.key, ())
+        return ()
+
+    def relation(self, opener: Site, other: Site) -> Relation:
+        """How `other` stands to `opener`."""
+        if opener.key == other.key:
+            return "same-centre"
+        if opener.parent == other.key:
+            return "serving-parent"
+        if other.parent == opener.key:
+            return "served-child"
+        return "elsewhere"
+
+    def devices_of(self, site: Site) -> tuple[Device, ...]:
+        """The devices of a site of the loaded shards."""
+        return tuple(self.devices[name] for name in site.devices)
+
+    def running(self) -> tuple[Site, ...]:
+        """The sites that are nodes of a twin."""
+        return tuple(site for site in self.sites.values() if site.running)
+
+    def key_of(self, *parts: object) -> str:
+        """An input key: SHA-256 of the canonical bytes of `parts`, 16 hexadecimal digits."""
+        return files.sha256(msgspec.json.encode(parts, order="deterministic"))[:16]
+
+
+def store(folder: Path, network: Network) -> int:
+    """Write the index and every shard of `network`; returns how many files changed. The index is written last."""
+    changed = 0
+    keys = dict(network.keys)
+    for shard in network.shards:
+        data = msgspec.json.encode(shard)
+        keys[shard.province] = files.sha256(data)
+        changed += files.write(folder / f"{shard.province}.json", data)
+    index = Index(network.meta, network.flows, dict(sorted(keys.items())))
+    return changed + files.write(folder / "index.json", msgspec.json.encode(index))
+
+
+def load(folder: Path, provinces: Iterable[str] | None = None) -> Network:
+    """The stored Network, whole or only some provinces (two-character keys).
+
+    Raises FileNotFoundError when there is none and msgspec.DecodeError when it is damaged.
+    """
+    index = msgspec.json.decode((folder / "index.json").read_bytes(), type=Index)
+    wanted = list(index.shards) if provinces is None else [p for p in provinces if p in index.shards]
+    decoder = msgspec.json.Decoder(Shard)
+    shards = tuple(decoder.decode((folder / f"{province}.json").read_bytes()) for province in sorted(wanted))
+    return Network(index.meta, index.flows, shards, index.shards)
