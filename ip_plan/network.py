@@ -154,6 +154,28 @@ class Service(msgspec.Struct, frozen=True, gc=False):
     clause: str = ""
 
 
+class Protection(msgspec.Struct, frozen=True, gc=False):
+    """How one database is backed up: a row of the plan's backup policy, resolved to devices."""
+
+    site: str
+    zone: str
+    service: str
+    device: str
+    repository: str
+    """Device of the repository host, in the backup zone of the same centre."""
+    repository_service: str
+    """Name of its service in the backup zone."""
+    stanza: str
+    scratch: str
+    """Device a drill restores to; empty: none at this centre."""
+    archive_timeout_seconds: int
+    retention_full: int
+    full_interval_hours: int
+    rpo_seconds: int
+    rto_seconds: int
+    reason: str = ""
+
+
 class Flow(msgspec.Struct, frozen=True):
     """A row that decides connections. One statement; filters, proof and probes all come from it.
 
@@ -211,6 +233,7 @@ class Shard(msgspec.Struct, frozen=True):
     links: tuple[Link, ...]
     """Every link with its b end here."""
     services: tuple[Service, ...]
+    protections: tuple[Protection, ...]
     neighbours: tuple[Site, ...]
     """Sites of other shards that serve or are served by a site here."""
     neighbour_services: tuple[Service, ...]
@@ -272,6 +295,11 @@ class Network(msgspec.Struct, frozen=True, dict=True):
         for shard in self.shards:
             yield from shard.neighbour_services
             yield from shard.services
+
+    @cached_property
+    def protections(self) -> tuple[Protection, ...]:
+        """The protected databases of the loaded shards."""
+        return tuple(protection for shard in self.shards for protection in shard.protections)
 
     @cached_property
     def services_at(self) -> dict[tuple[str, str], tuple[Service, ...]]:
