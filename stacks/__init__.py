@@ -1,0 +1,1 @@
+"""Machines and wires: what must exist before SSH works."""
