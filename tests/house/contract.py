@@ -27,7 +27,7 @@ def hold(checkout: Path) -> subprocess.CompletedProcess[str]:
                 (Path(stand_ins) / room).mkdir()
                 (Path(stand_ins) / room / "__init__.py").touch()
         return subprocess.run(
-            [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+            [Path(sys.executable).with_name("lint-imports"), "--no-cache", "--no-logo"],
             cwd=checkout,
             env={**os.environ, "PYTHONPATH": os.pathsep.join([str(checkout), stand_ins])},
             text=True,
@@ -38,5 +38,5 @@ def hold(checkout: Path) -> subprocess.CompletedProcess[str]:
 
 if __name__ == "__main__":
     held = hold(CHECKOUT)
-    print(held.stdout)
+    print(held.stdout.strip())
     sys.exit(held.returncode)
