@@ -1,0 +1,60 @@
+"""Secrets: the plan, the tree and the log hold references; the values are made once and resolved only at apply.
+
+A reference is `@secret:<name>@`, e.g. `@secret:database/640100-prod1/app@`. Its value lies in `<state>/secrets/<name>`,
+readable by its owner only: 32 random bytes in base64, which serves as a password and as a TSIG key (RFC 8945) alike.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import secrets
+from pathlib import Path
+
+from ground import files
+
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*"
+REFERENCE = re.compile(rb"@secret:(" + _NAME.encode() + rb")@")
+
+
+def reference(name: str) -> str:
+    """How a rendered file refers to the secret called `name`. Raises ValueError when that is no name."""
+    _require_name(name)
+    return f"@secret:{name}@"
+
+
+def references(content: bytes) -> tuple[str, ...]:
+    """The names of the secrets that `content` refers to, sorted, each once."""
+    return tuple(sorted({name.decode() for name in REFERENCE.findall(content)}))
+
+
+def value(state: Path, name: str) -> str:
+    """The secret called `name`, made when it is asked for the first time. Raises ValueError when that is no name."""
+    _require_name(name)
+    folder = state / "secrets"
+    path = folder / name
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
+        with files.lock(folder / ".lock"):
+            if not path.exists():
+                files.write(path, base64.b64encode(secrets.token_bytes(32)), 0o600)
+    return path.read_text()
+
+
+def fill(state: Path, content: bytes) -> bytes:
+    """`content` with every reference replaced by its value."""
+    return REFERENCE.sub(lambda found: value(state, found[1].decode()).encode(), content)
+
+
+def known(state: Path) -> tuple[str, ...]:
+    """The names of all secrets made so far, sorted: what must never be seen in a log."""
+    folder = state / "secrets"
+    paths = (Path(at) / name for at, _, names in os.walk(folder) for name in names if not name.startswith("."))
+    return tuple(sorted(str(path.relative_to(folder)) for path in paths))
+
+
+def _require_name(name: str) -> None:
+    if not re.fullmatch(_NAME, name):
+        raise ValueError(f"{name!r} is no name of a secret: letters, digits, dots, hyphens, parts divided by /")

@@ -1,0 +1,1 @@
+"""Applies the rendered tree of every device over SSH; orchestrates the wings."""

@@ -1,0 +1,125 @@
+"""Reads a device's rendered tree on the controller and hands the module the files of one role, secrets resolved."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ground import files, secret, tree
+
+ALLOWED = {"role", "settled", "packages", "retire", "extra", "folder", "state_folder", "manifests"}
+SETTINGS = {"role", "settled", "manifests"}
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """`tree: role: <role>` for the device whose tree lies in `jinbao_tree` (or `folder:`)."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The module's answer. Installs missing Debian packages first, when the device can reach any."""
+        variables = task_vars or {}
+        super().run(tmp, variables)
+        args: dict[str, Any] = dict(self._task.args)
+        if unknown := sorted(set(args) - ALLOWED):
+            raise AnsibleActionFail(f"tree: unknown option {', '.join(unknown)}")
+        arguments = {name: args[name] for name in SETTINGS if name in args}
+        if not args.get("settled"):
+            folder = Path(args.get("folder") or self._variable("jinbao_tree", variables))
+            state = Path(args.get("state_folder") or self._variable("jinbao_state", variables))
+            arguments |= wanted(folder, state, args["role"], bool(args.get("retire")), args.get("packages") or {})
+            arguments["entries"] += [extra(entry) for entry in args.get("extra") or []]
+        answer = self._ask(arguments, variables)
+        if (absent := answer.get("missing_packages")) and not self._task.check_mode and not answer.get("failed"):
+            installed = self._execute_module(
+                module_name="ansible.builtin.apt",
+                # 101: a service must not start before it has its configuration.
+                module_args={"name": absent, "state": "present", "install_recommends": False, "policy_rc_d": 101},
+                task_vars=variables,
+            )
+            if installed.get("failed"):
+                why = f"JB4004  packages are missing ({', '.join(absent)}): {installed.get('msg', '')}"
+                return {**installed, "msg": why}
+            answer = self._ask(arguments, variables)
+            answer["changed"] = True
+        return answer
+
+    def _ask(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = self._execute_module(module_name="tree", module_args=arguments, task_vars=variables)
+        # The module's arguments hold resolved secrets; they are shown at no verbosity.
+        answer.pop("invocation", None)
+        return answer
+
+    def _variable(self, name: str, variables: dict[str, Any]) -> str:
+        if name not in variables:
+            raise AnsibleActionFail(
+                f"JB4002  the inventory gives no {name} for this device; run Ansible with `-i inventory/hosts`"
+            )
+        return str(self._templar.template(variables[name]))
+
+
+def wanted(folder: Path, state: Path, role: str, retire: bool, packages: dict[str, list[str]]) -> dict[str, Any]:
+    """The module's arguments for `role` of the tree in `folder`. `packages` is role → Debian packages.
+
+    A unit belongs to the first role with a file for it; one without files belongs to the role that retires others.
+    """
+    try:
+        rendered = tree.read(folder)
+    except FileNotFoundError:
+        raise AnsibleActionFail(f"JB4002  there is no rendered tree in {folder}; run `jinbao config render`") from None
+    except msgspec.DecodeError as error:
+        raise AnsibleActionFail(f"JB4003  {folder}/tree.json: {error}; run `jinbao config render`") from None
+    owners: dict[str, str] = {}
+    for entry in rendered.entries:
+        if entry.unit:
+            owners.setdefault(entry.unit, entry.role)
+    mine = [unit for unit in rendered.units if (owners[unit] == role if unit in owners else retire)]
+    roles = sorted({entry.role for entry in rendered.entries} | {role})
+    return {
+        "role": role,
+        "entries": [_described(folder, state, entry) for entry in rendered.entries if entry.role == role],
+        "units": mine,
+        "kept": [entry.target for entry in rendered.entries if entry.role != role] + list(rendered.units),
+        "roles": roles if retire else [],
+        "packages": sorted({package for name in roles for package in packages.get(name, [])}) if retire else [],
+    }
+
+
+def _described(folder: Path, state: Path, entry: tree.Entry) -> dict[str, Any]:
+    content = tree.content(folder, entry)
+    if files.sha256(content) != entry.sha256:
+        raise AnsibleActionFail(
+            f"JB4003  {folder}/files/{entry.source} is not what tree.json says; run `jinbao config render`"
+        )
+    hidden = bool(secret.references(content))
+    return {
+        "target": entry.target,
+        "content": base64.b64encode(secret.fill(state, content) if hidden else content).decode(),
+        "owner": entry.owner,
+        "group": entry.group,
+        "mode": entry.mode,
+        "validator": entry.validator,
+        "unit": entry.unit,
+        "action": entry.action,
+        "secret": hidden,
+    }
+
+
+def extra(entry: dict[str, Any]) -> dict[str, Any]:
+    """A file that a role adds to those of the tree: made at apply, such as a certificate."""
+    given = {
+        "owner": "root",
+        "group": "root",
+        "mode": "0644",
+        "validator": "",
+        "unit": "",
+        "action": "reload",
+        "secret": False,
+    }
+    return {**given, **entry, "content": base64.b64encode(str(entry["content"]).encode()).decode()}
