@@ -78,7 +78,7 @@ def mistakes(lab: Lab) -> Iterator[Mistake]:
     if len(names) > NODES:
         yield _shape(lab.name, f"{len(names)} nodes; one lab holds {NODES}", "Take fewer regions into the lab.")
     yield from (_shape(name, "two nodes of this name", "Give each node a name of its own.") for name in _twice(names))
-    joints = [*lab.links, *lab.segments]
+    joints: list[Link | Segment] = [*lab.links, *lab.segments]
     yield from (
         _shape(name, "two links or segments of this id", "Give each an id of its own.")
         for name in _twice([joint.id for joint in joints])
@@ -87,7 +87,7 @@ def mistakes(lab: Lab) -> Iterator[Mistake]:
     for joint in joints:
         for port in joint.ports:
             if port.node not in known:
-                yield _shape(joint.id, f"ends at {port.node}, which is no node of the lab", "Add the node, or drop the end.")
+                yield _shape(joint.id, f"ends at {port.node}, which is no node of the lab", "Add the node, or drop it.")
             if not 0 < len(port.name) <= PORT_LENGTH or not re.fullmatch(r"[^\s/:]+", port.name):
                 yield _name(
                     f"{port.node} {port.name}",
@@ -97,7 +97,7 @@ def mistakes(lab: Lab) -> Iterator[Mistake]:
             if port.name in (MANAGEMENT, "lo"):
                 yield _name(f"{port.node} {port.name}", "is a name the lab needs itself", "Take another name.")
     ports = [f"{port.node} {port.name}" for joint in joints for port in joint.ports]
-    yield from (_shape(port, "joined twice", "Give each link and segment an interface of its own.") for port in _twice(ports))
+    yield from (_shape(port, "joined twice", "Give each wire an interface of its own.") for port in _twice(ports))
 
 
 def lab_name(name: str) -> Iterator[Mistake]:

@@ -1,0 +1,41 @@
+"""The machine's own programs: found also where a user's PATH does not look, run with plain messages."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+
+from ground import mistake
+
+
+def path() -> str:
+    """Where programs are looked for: the PATH of `su` and of many a user lacks the sbin folders."""
+    return os.pathsep.join([os.environ.get("PATH", "/usr/bin:/bin"), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+
+
+def run(line: Sequence[str], given: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a program to its end with `given` on its standard input. Its exit code is the caller's to judge."""
+    environment = {**os.environ, "PATH": path(), "LC_ALL": "C.UTF-8"}
+    return subprocess.run(line, input=given, capture_output=True, text=True, env=environment)
+
+
+def ip(lines: Sequence[str], netns: str = "") -> None:
+    """Run `ip -batch` on `lines`, in `netns` where given. Raises JB3012 with what ip said."""
+    batch(["ip", *(["-n", netns] if netns else [])], lines)
+
+
+def batch(program: Sequence[str], lines: Sequence[str]) -> None:
+    """Run `<program> -batch -` (ip, tc) on `lines`. Raises JB3012 with what it said and the line that failed."""
+    if not lines:
+        return
+    done = run([*program, "-batch", "-"], "\n".join(lines) + "\n")
+    if done.returncode:
+        said = done.stderr.strip() or f"exit {done.returncode}"
+        number = said.rpartition("-:")[2]
+        line = f" (`{lines[int(number) - 1]}`)" if number.isdigit() and 0 < int(number) <= len(lines) else ""
+        raise mistake.one(
+            "JB3012",
+            f"`{' '.join(program)}` failed: {' '.join(said.split())}{line}",
+            "Run `jinbao twin doctor`; if it finds nothing, take the lab down and up again.",
+        )
