@@ -238,6 +238,8 @@ class Shard(msgspec.Struct, frozen=True):
     """Sites of other shards that serve or are served by a site here."""
     neighbour_services: tuple[Service, ...]
     neighbour_regions: tuple[Region, ...]
+    neighbour_devices: tuple[Device, ...] = ()
+    """The devices of `neighbours`, as far as a filter has to know their addresses: lines to other shards may be missing."""
 
 
 class Index(msgspec.Struct, frozen=True):
@@ -279,6 +281,12 @@ class Network(msgspec.Struct, frozen=True, dict=True):
     def devices(self) -> dict[str, Device]:
         """Name → device of the loaded shards."""
         return {device.name: device for shard in self.shards for device in shard.devices}
+
+    @cached_property
+    def known_devices(self) -> dict[str, Device]:
+        """Name → device, those of neighbouring sites in other shards included."""
+        found = {device.name: device for shard in self.shards for device in shard.neighbour_devices}
+        return found | self.devices
 
     @cached_property
     def links(self) -> dict[str, Link]:
