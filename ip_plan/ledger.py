@@ -1,0 +1,104 @@
+"""The ledger: key → grant, for ever. Text, one file per province, one line per grant, sorted, made for review.
+
+A line is `kind<TAB>key<TAB>first<TAB>second[<TAB>gone]`. For address grants the two values are the IPv4 and the IPv6 one (`-`
+where there is only one); an `asn` has no second one; a `label`'s is the region under which it is unique. A removed key leaves
+its line, marked `gone`: nobody else gets the grant, and the key gets it back when it returns. Keys carry the code under which a
+region was *first* granted; a later code change is an `alias` line (new code, first code).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ground.mistake import Mistake
+
+HEADER = "# jinbao ledger 1: kind, key, grant (IPv4), grant (IPv6), gone. Never edit a line by hand.\n"
+KINDS = ("alias", "asn", "block", "host", "infra", "label", "link", "loop", "province", "svc", "zone")
+
+Grant = tuple[str, str]
+Key = tuple[str, str]
+
+
+class Ledger:
+    """The grants of one province. `grants` holds the living and the gone; `gone` names the keys marked so."""
+
+    __slots__ = ("gone", "grants")
+
+    def __init__(self, grants: dict[Key, Grant] | None = None, gone: set[Key] | None = None) -> None:
+        self.grants: dict[Key, Grant] = grants if grants is not None else {}
+        self.gone: set[Key] = gone if gone is not None else set()
+
+    def get(self, kind: str, key: str) -> Grant | None:
+        """What `key` was granted, also if it is gone now."""
+        return self.grants.get((kind, key))
+
+    def put(self, kind: str, key: str, first: str, second: str = "-") -> Grant:
+        """Grant once. Raises ValueError when the key holds another grant: a grant is never changed."""
+        grant = (first, second)
+        held = self.grants.setdefault((kind, key), grant)
+        if held != grant:
+            raise ValueError(f"{kind} {key} holds {held} and cannot be granted {grant}")
+        return grant
+
+    def of(self, kind: str) -> dict[str, Grant]:
+        """Every grant of a kind, gone ones included (they stay taken)."""
+        return {key: grant for (found, key), grant in self.grants.items() if found == kind}
+
+    def settle(self, living: Iterable[Key]) -> None:
+        """Mark as gone every key that is not living, and unmark those that returned. Aliases never go."""
+        alive = set(living)
+        self.gone = {key for key in self.grants if key not in alive and key[0] != "alias"}
+
+
+def text(ledger: Ledger) -> str:
+    """The ledger as its file holds it: sorted, one grant a line."""
+    gone = ledger.gone
+    lines = [
+        f"{item[0][0]}\t{item[0][1]}\t{item[1][0]}\t{item[1][1]}\tgone\n"
+        if item[0] in gone
+        else f"{item[0][0]}\t{item[0][1]}\t{item[1][0]}\t{item[1][1]}\n"
+        for item in sorted(ledger.grants.items())
+    ]
+    return HEADER + "".join(lines)
+
+
+def parse(body: str, file: str) -> tuple[Ledger, list[Mistake]]:
+    """Read a ledger file. A damaged line is a mistake; the ledger then must not be used."""
+    grants: dict[Key, Grant] = {}
+    gone: set[Key] = set()
+    mistakes: list[Mistake] = []
+    lines = body.split("\n")
+    cure = "Take the file from the last commit: the ledger is what keeps addresses where they are."
+    if lines[0] + "\n" != HEADER:
+        return Ledger(), [
+            Mistake(file, 1, 1, "JB1301", "", "this is not a ledger of a version this program reads", cure)
+        ]
+    if lines[-1] != "":
+        mistakes.append(Mistake(file, len(lines), 1, "JB1302", "", "the last line is cut off", cure))
+    for number, line in enumerate(lines[1:-1], 2):
+        parts = line.split("\t")
+        if not (len(parts) == 4 or (len(parts) == 5 and parts[4] == "gone")) or parts[0] not in KINDS:
+            mistakes.append(Mistake(file, number, 1, "JB1302", "", "this is not a ledger line", cure))
+            continue
+        key = (parts[0], parts[1])
+        if key in grants:
+            mistakes.append(Mistake(file, number, 1, "JB1303", parts[1], "this key is granted twice", cure))
+            continue
+        grants[key] = (parts[2], parts[3])
+        if len(parts) == 5:
+            gone.add(key)
+    return Ledger(grants, gone), mistakes
+
+
+def read(folder: Path, province: str) -> tuple[Ledger, list[Mistake]]:
+    """The ledger of one province; empty when nothing was granted yet."""
+    path = folder / f"{province}.tsv"
+    try:
+        body = path.read_text("utf-8")
+    except FileNotFoundError:
+        return Ledger(), []
+    except UnicodeDecodeError:
+        cure = "Take the file from the last commit."
+        return Ledger(), [Mistake(str(path), None, None, "JB1301", "", "the ledger is not UTF-8", cure)]
+    return parse(body, str(path))

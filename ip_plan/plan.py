@@ -1,0 +1,280 @@
+"""A plan folder as one value: its files checked, its regions read, everything it names found."""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ground.files import sha256
+from ground.mistake import Mistake, Mistakes
+from ip_plan import addressing, regions, schema, source
+from ip_plan.regions import Region
+from ip_plan.schema import AddressingFile, BackupFile, FlowsFile, NamesFile, PlanFile, SitesFile
+from ip_plan.source import Document
+
+SHIPPED = ("national", "pilot")
+
+
+class Plan(msgspec.Struct, frozen=True, dict=True):
+    """Everything the compiler needs, with the documents that know where each value stands."""
+
+    folder: Path
+    shipped: bool
+    plan: PlanFile
+    addressing: AddressingFile
+    names: NamesFile
+    sites: SitesFile
+    flows: FlowsFile
+    backup: BackupFile
+    regions: dict[str, Region]
+    """The division data, whole: denominators count these, never what is in scope."""
+    documents: dict[str, Document]
+    key: str
+    """SHA-256 over every input file."""
+
+    @property
+    def name(self) -> str:
+        """The plan's name."""
+        return self.plan.name
+
+    def ledger(self, state: Path) -> Path:
+        """Where the ledger lies: beside a user's plan; in the state folder for a shipped one, which may be read-only."""
+        return state / "plans" / self.name / "ledger" if self.shipped else self.folder / "ledger"
+
+    def network(self, state: Path) -> Path:
+        """Where the compiled Network lies."""
+        return state / "plans" / self.name / "network"
+
+    def build(self, state: Path) -> Path:
+        """Where the rendered trees lie."""
+        return state / "build" / self.name
+
+
+def folder_of(name: str) -> tuple[Path, bool]:
+    """The folder of a plan given by path, or by the name of a shipped one. Raises Mistakes."""
+    if name in SHIPPED and not Path(name, "plan.yml").exists():
+        with as_file(files("ip_plan") / "plans" / name) as folder:
+            return folder, True
+    folder = Path(name)
+    if not folder.is_dir():
+        cure = f"Give a folder with a plan.yml, or the name of a shipped plan ({', '.join(SHIPPED)})."
+        raise Mistakes([Mistake(name, None, None, "JB1007", "", "there is no such plan", cure)])
+    return folder, False
+
+
+def load(name: str) -> Plan:
+    """Read and check a plan. Raises Mistakes with every mistake in every file; nothing is written."""
+    folder, shipped = folder_of(name)
+    documents, mistakes = source.read(folder, {file: file == "plan.yml" for file in schema.FILES})
+    base = ""
+    if (found := documents.get("plan.yml")) and isinstance(found.value, dict):
+        base = str(found.value.get("base") or "")
+    missing = [file for file in schema.FILES if not (folder / file).exists() and file != "plan.yml"]
+    if base:
+        base_folder = folder_of(base if base in SHIPPED else str(folder / base))[0]
+        inherited, wrong = source.read(base_folder, dict.fromkeys(missing, True))
+        documents |= inherited
+        mistakes += wrong
+    else:
+        cure = "Write it, or name in plan.yml the plan it comes from (`base: national`)."
+        mistakes += [
+            Mistake(str(folder / file), None, None, "JB1006", "", "this plan file is missing", cure) for file in missing
+        ]
+    models: dict[str, Any] = {}
+    for file, document in documents.items():
+        models[file], wrong = schema.check(document, schema.FILES[file])
+        mistakes += wrong
+    plan: PlanFile | None = models.get("plan.yml")
+    rows: dict[str, Region] = {}
+    digest = [sha256(str(sorted((file, repr(document.value)) for file, document in documents.items())).encode())]
+    if plan is not None:
+        path = _divisions(folder, plan.divisions)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            line, column = documents["plan.yml"].place(("divisions",))
+            what = f"the division data {path} cannot be read: {error.strerror}"
+            cure = "Use `divisions: divisions` for the shipped data, or the path of a CSV of the same columns."
+            mistakes.append(Mistake(documents["plan.yml"].file, line, column, "JB1008", "divisions", what, cure))
+        else:
+            text, wrong = source.decode(data, str(path))
+            mistakes += wrong
+            if not wrong:
+                rows, wrong = regions.read(text, file=str(path), corps_cities=plan.corps_cities)
+                mistakes += wrong
+            digest.append(sha256(data))
+    if any(model is None for model in models.values()) or len(models) < len(schema.FILES) or not rows:
+        raise Mistakes(mistakes)
+    built = Plan(
+        folder=folder, shipped=shipped, plan=models["plan.yml"], addressing=models["addressing.yml"],
+        names=models["names.yml"], sites=models["sites.yml"], flows=models["flows.yml"], backup=models["backup.yml"],
+        regions=rows, documents=documents, key=sha256("".join(digest).encode()),
+    )  # fmt: skip
+    mistakes += _check(built)
+    if any(mistake.severity == "error" for mistake in mistakes):
+        raise Mistakes(mistakes)
+    return built
+
+
+def _divisions(folder: Path, name: str) -> Path:
+    if name == "divisions":
+        with as_file(files("ip_plan") / "plans" / "divisions" / "regions.csv") as path:
+            return path
+    return folder / name
+
+
+def _check(plan: Plan) -> list[Mistake]:
+    mistakes: list[Mistake] = []
+
+    def wrong(file: str, path: source.Path_, code: str, subject: str, what: str, cure: str) -> None:
+        document = plan.documents[file]
+        mistakes.append(Mistake(document.file, *document.place(path), code, subject, what, cure))
+
+    spoken: dict[str, list[tuple[source.Path_, str]]] = {
+        "plan.yml": _codes(plan.plan),
+        "names.yml": [(("readings", code), code) for code in plan.names.readings],
+    }
+    for file, named in spoken.items():
+        for path, code in named:
+            if code not in plan.regions:
+                cure = "Use a code of the division data; a spreadsheet may have dropped its zeros."
+                wrong(file, path, "JB1201", code, "no region has this code", cure)
+    zones = plan.sites.zones
+    for index, site in enumerate(plan.sites.sites):
+        for zone in site.zones:
+            if zone not in zones:
+                cure = f"Use one of {', '.join(zones)}, or define it under `zones:`."
+                wrong("sites.yml", ("sites", index, "zones"), "JB1402", zone, "this zone is not defined", cure)
+            elif zone not in plan.addressing.zones[site.level].lengths:
+                cure = f"Give {zone} a prefix length under `zones: {site.level}:` in addressing.yml."
+                wrong(
+                    "sites.yml",
+                    ("sites", index, "zones"),
+                    "JB1202",
+                    zone,
+                    f"{site.level} has no size for this zone",
+                    cure,
+                )
+    shorts: dict[str, str] = {}
+    for zone, entry in zones.items():
+        if len(zone) > 12:
+            wrong(
+                "sites.yml", ("zones", zone), "JB1204", zone, "a zone's name has at most 12 characters", "Shorten it."
+            )
+        if entry.short in shorts:
+            what = f"the short name `{entry.short}` is that of {shorts[entry.short]}"
+            wrong(
+                "sites.yml", ("zones", zone, "short"), "JB1204", zone, what, "Give each zone a short name of its own."
+            )
+        shorts.setdefault(entry.short, zone)
+    supernets: dict[int, addressing.Block] = {}
+    for family, text in ((4, plan.addressing.supernets.ipv4), (6, plan.addressing.supernets.ipv6)):
+        try:
+            supernets[family] = addressing.parse(text, family)
+        except ValueError as error:
+            cure = "Give the prefix without host bits, e.g. 10.0.0.0/8."
+            wrong("addressing.yml", ("supernets", f"ipv{family}"), "JB1203", "supernets", str(error), cure)
+    mistakes += _pins(plan, supernets)
+    sixes = plan.addressing.ipv6
+    ladder = [
+        ("province", sixes.province),
+        ("unit", sixes.unit),
+        ("county", sixes.county),
+        ("township", sixes.township),
+    ]
+    ladder = [*ladder, ("zone", sixes.zone)]
+    for (upper, outer), (lower, inner) in pairwise(ladder):
+        if not outer < inner or inner % 4:
+            what = f"/{inner} does not lie on a nibble below the {upper}'s /{outer}"
+            wrong("addressing.yml", ("ipv6", lower), "JB1205", lower, what, "Use a longer length divisible by 4.")
+    if not sixes.county < sixes.centre_zone <= sixes.zone:
+        what = f"/{sixes.centre_zone} does not lie between the county's and the zone's length"
+        wrong("addressing.yml", ("ipv6", "centre_zone"), "JB1205", "centre_zone", what, "Use e.g. 48.")
+    for index, host in enumerate(plan.sites.hosts):
+        for key, value in (("zone", host.zone),):
+            if value not in zones:
+                wrong("sites.yml", ("hosts", index, key), "JB1402", value, "this zone is not defined", "Define it.")
+        for service in host.services:
+            if service not in plan.flows.services:
+                cure = "Define it under `services:` in flows.yml."
+                wrong("sites.yml", ("hosts", index, "services"), "JB1403", service, "this service is not defined", cure)
+    for index, extra in enumerate(plan.plan.extra_hosts):
+        if extra.zone not in zones:
+            wrong(
+                "plan.yml",
+                ("extra_hosts", index, "zone"),
+                "JB1402",
+                extra.zone,
+                "this zone is not defined",
+                "Define it.",
+            )
+    for index, tier in enumerate(plan.backup.tiers):
+        if tier.service not in plan.flows.services:
+            wrong(
+                "backup.yml",
+                ("tiers", index, "service"),
+                "JB1403",
+                tier.service,
+                "this service is not defined",
+                "Define it.",
+            )
+        for zone in tier.zones:
+            if zone not in zones:
+                wrong(
+                    "backup.yml",
+                    ("tiers", index, "zones"),
+                    "JB1402",
+                    zone,
+                    "this zone is not defined",
+                    "Define it in sites.yml.",
+                )
+    return mistakes
+
+
+def _codes(plan: PlanFile) -> list[tuple[source.Path_, str]]:
+    found: list[tuple[source.Path_, str]] = []
+    if plan.scope != "all":
+        found += [(("scope", index, "region"), entry.region) for index, entry in enumerate(plan.scope)]
+    found += [(("hosted", index), code) for index, code in enumerate(plan.hosted)]
+    found += [
+        (("groups", group, index), code) for group, codes in plan.groups.items() for index, code in enumerate(codes)
+    ]
+    found += [(("pins", index, "region"), pin.region) for index, pin in enumerate(plan.pins)]
+    found += [(("extra_hosts", index, "region"), host.region) for index, host in enumerate(plan.extra_hosts)]
+    found += [(("without", index, "region"), line.region) for index, line in enumerate(plan.without)]
+    return found + [(("twin", "running", index), code) for index, code in enumerate(plan.twin.running)]
+
+
+def _pins(plan: Plan, supernets: dict[int, addressing.Block]) -> list[Mistake]:
+    """Pinned prefixes: legal, inside the supernet, and apart from each other (but for a city inside its province)."""
+    mistakes: list[Mistake] = []
+    document = plan.documents["plan.yml"]
+    seen: list[tuple[int, addressing.Block, str]] = []
+    for index, pin in enumerate(plan.plan.pins):
+        named = f"{plan.regions[pin.region].name} ({pin.region})" if pin.region in plan.regions else pin.region
+        for family, text in ((4, pin.ipv4), (6, pin.ipv6)):
+            if text is None or family not in supernets:
+                continue
+            place = document.place(("pins", index, f"ipv{family}"))
+            try:
+                block = addressing.parse(text, family)
+            except ValueError as error:
+                cure = "Give the prefix without host bits."
+                mistakes.append(Mistake(document.file, *place, "JB1203", named, str(error), cure))
+                continue
+            whole = addressing.write(supernets[family], family)
+            if not addressing.contains(supernets[family], block, family):
+                what = f"the pinned prefix {text} lies outside the supernet {whole}"
+                mistakes.append(Mistake(document.file, *place, "JB1206", named, what, f"Give a prefix inside {whole}."))
+            for other_family, other, name in seen:
+                same_level = name.endswith("0000)") == named.endswith("0000)")
+                if other_family == family and same_level and addressing.overlap(block, other, family):
+                    what = f"the pinned prefix {text} overlaps {addressing.write(other, family)} of {name}"
+                    cure = f"Give {named} a prefix outside {addressing.write(other, family)}, or delete the line and let the ledger choose."
+                    mistakes.append(Mistake(document.file, *place, "JB1207", named, what, cure))
+            seen.append((family, block, named))
+    return mistakes

@@ -1,0 +1,327 @@
+"""What a user writes: the plan's files as pydantic models, turned into values once and never carried further.
+
+`plan.yml`, `addressing.yml`, `names.yml`, `sites.yml`, `flows.yml`, `backup.yml`. A key that is not listed here is a mistake.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from ground.mistake import Mistake
+from ip_plan.source import Document
+
+Level = Literal["ministry", "province", "prefecture", "county", "township"]
+Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+Code = Annotated[str, StringConstraints(pattern=r"^([0-9]{6}|[0-9]{9}|[0-9]{4}00D|BT0000)$")]
+Reason = Annotated[str, StringConstraints(min_length=3)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Scope(_Model):
+    """A region that has sites; `below` takes everything under it too."""
+
+    region: Code
+    below: bool = False
+
+
+class Twin(_Model):
+    """The sites that are nodes of a twin of this plan."""
+
+    running: list[Code] = []
+
+
+class Witness(_Model):
+    """Where the head of the evidence log is kept a second time."""
+
+    region: Code = "000000"
+    zone: str = "management"
+
+
+class Pin(_Model):
+    """A prefix chosen by hand for a region that has none yet."""
+
+    region: Code
+    ipv4: str | None = None
+    ipv6: str | None = None
+    reason: Reason
+
+
+class ExtraHost(_Model):
+    """A host that one site has beyond the others."""
+
+    region: Code
+    zone: str
+    duties: list[str] = []
+    services: list[str] = []
+    reason: Reason
+
+
+class Without(_Model):
+    """A line that one site does not have."""
+
+    region: Code
+    rank: Literal["primary", "backup"]
+    reason: Reason
+
+
+class CodeChange(_Model):
+    """A region that got another code; its grants stay under the first one."""
+
+    old: Annotated[str, StringConstraints(pattern=r"^([0-9]{6}|[0-9]{9}|BT0000)$")]
+    new: Code
+    reason: Reason
+
+
+class PlanFile(_Model):
+    """plan.yml: what belongs to the whole plan."""
+
+    name: Label
+    title: str
+    scope_text: str
+    sample: str = ""
+    base: str = ""
+    divisions: str = "divisions"
+    corps_cities: Literal["xinjiang", "corps"] = "corps"
+    scope: list[Scope] | Literal["all"]
+    hosted: list[Code] = []
+    groups: dict[str, list[Code]] = {}
+    calendar: dict[str, str] = {}
+    change_limit: Annotated[float, Field(gt=0, le=1)] = 0.1
+    twin: Twin = Twin()
+    witness: Witness = Witness()
+    code_changes: list[CodeChange] = []
+    pins: list[Pin] = []
+    extra_hosts: list[ExtraHost] = []
+    without: list[Without] = []
+    settings: dict[str, str | int | float | bool] = {}
+
+
+class Number(_Model):
+    """A number with the reason it has."""
+
+    value: int | float
+    reason: Reason
+
+
+class Supernets(_Model):
+    ipv4: str
+    ipv6: str
+    reason: Reason
+
+
+class ZoneLengths(_Model):
+    """IPv4 prefix length of each zone at one level."""
+
+    lengths: dict[str, Annotated[int, Field(ge=8, le=30)]]
+    reason: Reason
+
+
+class Sixes(_Model):
+    """IPv6 prefix lengths; all on a nibble."""
+
+    province: int
+    unit: int
+    county: int
+    township: int
+    centre_zone: int
+    zone: int
+    reason: Reason
+
+
+class Asns(_Model):
+    first: Annotated[int, Field(ge=4200000000, le=4294967294)]
+    per_province: Annotated[int, Field(ge=100)]
+    reason: Reason
+
+
+class AddressingFile(_Model):
+    """addressing.yml: sample data, each number with its reason (no source gives any, domain 1.1)."""
+
+    supernets: Supernets
+    zones: dict[Level, ZoneLengths]
+    reserve: dict[Literal["unit", "province"], Number]
+    smallest_block: dict[Literal["ministry", "province", "unit"], Number]
+    ipv6: Sixes
+    asn: Asns
+
+
+class NamesFile(_Model):
+    """names.yml: the domain plan."""
+
+    root: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)*$")]
+    reason: Reason
+    readings: dict[Code, Label] = {}
+    stop: list[Label] = []
+    reverse_ipv4: Literal["province"] = "province"
+
+
+class ZoneFile(_Model):
+    short: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,6}$")]
+    title: str
+    clause: str = ""
+    reason: str = ""
+
+
+class SiteKind(_Model):
+    """What a kind of site has at one level."""
+
+    kind: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,8}$")]
+    level: Level
+    zones: list[str]
+    routers: Annotated[int, Field(ge=1, le=2)] = 1
+    firewalls: Annotated[int, Field(ge=0, le=1)] = 1
+    clause: str = ""
+    reason: str = ""
+
+
+class HostFile(_Model):
+    """A host of every centre that has its zone."""
+
+    zone: str
+    duties: list[str] = []
+    services: list[str] = []
+
+
+class Line(_Model):
+    """A line from every site of a level up to where it is connected."""
+
+    level: Level
+    rank: Literal["primary", "backup"] = "primary"
+    kind: str = "leased"
+    own_router: Annotated[int, Field(ge=1, le=2)] = 1
+    far_router: Annotated[int, Field(ge=1, le=2)] = 1
+    to: Literal["serving", "county"] = "serving"
+    bandwidth_mbps: int = 0
+    carrier: str = ""
+    reason: str = ""
+
+
+class SitesFile(_Model):
+    """sites.yml: zones per level, devices, hosts, lines."""
+
+    zones: dict[str, ZoneFile]
+    sites: list[SiteKind]
+    hosts: list[HostFile]
+    lines: list[Line]
+
+
+Port = Annotated[str, StringConstraints(pattern=r"^((tcp|udp)/[0-9]{1,5}|icmp/echo|proto/[a-z]+)$")]
+
+
+class ServiceFile(_Model):
+    """A service: its ports, and the zones in which it has an address."""
+
+    ports: list[Port]
+    clause: str = ""
+    reason: str = ""
+
+
+RelationFile = Literal["same-centre", "serving-parent", "served-child", "elsewhere", "external", "any"]
+
+
+class FlowFile(_Model):
+    """A row that decides connections. `from` and `to` say who opens it and what is reached."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9][A-Za-z0-9.-]{1,40}$")]
+    flow: str = ""
+    verdict: Literal["allow", "deny"] = "allow"
+    from_: str | list[str] = Field(alias="from")
+    to: str | list[str]
+    relation: RelationFile | list[RelationFile]
+    ports: list[str] = []
+    from_levels: list[Level] = []
+    to_levels: list[Level] = []
+    from_service: str = ""
+    to_service: str = ""
+    data: Literal["with", "against", "none"] = "with"
+    identity: str = ""
+    clause: str = ""
+    reason: str = ""
+
+
+class FlowsFile(_Model):
+    """flows.yml: services and the rows that decide every (zone, zone, relation)."""
+
+    services: dict[Label, ServiceFile]
+    flows: list[FlowFile]
+
+
+class Tier(_Model):
+    """How the databases of some zones and levels are backed up. No source gives these numbers (RQ-X12): sample data."""
+
+    zones: list[str]
+    levels: list[Level]
+    service: str = "db"
+    archive_timeout_seconds: Annotated[int, Field(ge=1)]
+    retention_full: Annotated[int, Field(ge=1)]
+    full_interval_hours: Annotated[int, Field(ge=1)]
+    rpo_seconds: Annotated[int, Field(ge=1)]
+    rto_seconds: Annotated[int, Field(ge=1)]
+    reason: Reason
+
+
+class BackupFile(_Model):
+    """backup.yml: the one policy file."""
+
+    tiers: list[Tier]
+
+
+FILES: dict[str, type[_Model]] = {
+    "plan.yml": PlanFile,
+    "addressing.yml": AddressingFile,
+    "names.yml": NamesFile,
+    "sites.yml": SitesFile,
+    "flows.yml": FlowsFile,
+    "backup.yml": BackupFile,
+}
+
+
+def check(document: Document, model: type[_Model]) -> tuple[Any, list[Mistake]]:
+    """The document as its model, or every mistake in it with its place."""
+    try:
+        return model.model_validate(document.value), []
+    except ValidationError as error:
+        return None, [_mistake(document, model, item) for item in error.errors()]
+
+
+_CODE = re.compile(r"^(string_pattern_mismatch|string_type)$")
+
+
+def _mistake(document: Document, model: type[_Model], error: Any) -> Mistake:
+    path: tuple[str | int, ...] = ()
+    value = document.value
+    for part in error["loc"]:  # the location also names union members, which stand in no file
+        if (isinstance(value, dict) and part in value) or (
+            isinstance(value, list) and isinstance(part, int) and part < len(value)
+        ):
+            value = value[part]
+            path = (*path, part)
+        elif part == error["loc"][-1] and error["type"] == "missing":
+            break
+    last = error["loc"][-1]
+    name = ".".join(str(part) for part in path) or document.file.rsplit("/", 1)[-1]
+    line, column = document.place(path)
+    kind, text = error["type"], error["msg"]
+    if kind == "extra_forbidden":
+        code, what, cure = "JB1011", f"the key `{last}` is not known here", "Correct its spelling or delete it."
+    elif kind == "missing":
+        code, what, cure = "JB1012", f"the key `{last}` is missing", f"Add `{last}:`."
+    elif isinstance(value, int) and not isinstance(value, bool) and _CODE.match(kind):
+        code = "JB1013"
+        what = f"{value} is a number where text is expected (a region code loses its zeros that way)"
+        cure = f'Write it in quotes, "{value}", with all its digits (6, or 9 for a township).'
+    else:
+        code, what = "JB1014", f"{text} (found: {_short(value)})"
+        cure = "Give a value of the form the plan schema asks for (`jinbao plan schema` prints it)."
+    return Mistake(document.file, line, column, code, name, what, cure)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
