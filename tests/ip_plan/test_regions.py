@@ -203,8 +203,8 @@ READINGS = """
 341021 shexian 341023 yixian 511123 qianwei 511526 gongxian 511527 junlian 621223 tanchang
 632723 chenduo 640303 hongsibu 652823 yuli 653125 shache 610829 wubu 610581 hancheng 620802 kongtong
 222400 yanbian 533100 dehong 653000 kezilesu 451000 baise 542500 ali 441900 dongguan 460400 danzhou 430781 jinshi
-350203 siming 360429 hukou 371522 shenxian 310112 minhang 320830 xuyi 222404 hunchun 510682 shifang 230822 huanan
-130000 he 410000 ha 420000 hb 460000 hi 140000 sx 610000 sn 520000 gz 640000 nx
+350105 mawei 350203 siming 360429 hukou 371522 shenxian 310112 minhang 320830 xuyi 222404 hunchun 510682 shifang
+230822 huanan 130000 he 410000 ha 420000 hb 460000 hi 140000 sx 610000 sn 520000 gz 640000 nx
 """
 
 

@@ -61,6 +61,7 @@ PLAIN_DISTRICT = {"清新区", "万柏林区", "金林区", "北林区", "新林
 
 # Characters that have one reading in place names whatever a dictionary of common words says.
 CHARACTERS = {
+    "尾": "wei", "巷": "xiang",
     "长": "chang", "都": "du", "朝": "chao", "乐": "le", "什": "shi", "卡": "ka", "佛": "fo", "曾": "zeng", "六": "liu",
     "厦": "xia", "藏": "zang", "阿": "a", "扎": "zha", "地": "di", "大": "da", "勒": "le", "柏": "bai", "那": "na",
     "宿": "su", "会": "hui", "石": "shi", "栖": "qi", "色": "se", "将": "jiang", "单": "shan", "翟": "zhai",
