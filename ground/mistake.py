@@ -29,7 +29,7 @@ class Mistake(msgspec.Struct, frozen=True, order=True):
         return f"{head}  {subject}{self.what}\n    {self.cure}"
 
 
-class Mistakes(Exception):  # noqa: N818  (it carries a list; the word is the point)
+class Mistakes(Exception):
     """Raised at the edge of a function that could not go on; carries every mistake found, sorted by place."""
 
     def __init__(self, found: Iterable[Mistake], consequence: str = "nothing was written") -> None:

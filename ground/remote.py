@@ -66,13 +66,19 @@ def close(current: Session) -> None:
     current.folder.rmdir()
 
 
-def run(current: Session, device: str, program: str | Sequence[str], *, given: bytes = b"", seconds: float = 30) -> Answer:
+def run(
+    current: Session, device: str, program: str | Sequence[str], *, given: bytes = b"", seconds: float = 30
+) -> Answer:
     """Run one program on one device. Never raises for what the device does: see `Answer.code`."""
     return asyncio.run(_one(current, device, program, given, seconds, asyncio.Semaphore(1)))
 
 
 def run_all(
-    current: Session, programs: Mapping[str, str | Sequence[str]], *, given: Mapping[str, bytes] | None = None, seconds: float = 30
+    current: Session,
+    programs: Mapping[str, str | Sequence[str]],
+    *,
+    given: Mapping[str, bytes] | None = None,
+    seconds: float = 30,
 ) -> dict[str, Answer]:
     """Run one program on each device, at most `current.parallel` at a time; one answer per device."""
 

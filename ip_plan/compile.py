@@ -59,11 +59,12 @@ class Uplink(msgspec.Struct, frozen=True):
 
 
 class Top(msgspec.Struct, frozen=True):
-    """What a province has to know of the ministry: its site, services and region."""
+    """A centre as the other side of a line to it has to know it."""
 
     region: Region
     site: Site
     services: tuple[Service, ...]
+    devices: tuple[Device, ...]
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -465,12 +466,14 @@ def build(
         neighbours=tuple(part.site for part in neighbours),
         neighbour_services=tuple(service for part in neighbours for service in part.services),
         neighbour_regions=tuple(part.region for part in neighbours),
+        neighbour_devices=tuple(device for part in neighbours for device in part.devices),
     )
     centre = next((site for site in sites if site.region == province), None)
     summit: Top | None = None
     if centre is not None:
         region = next(region for region in regions if region.code == province)
-        summit = Top(region, centre, tuple(service for service in shard.services if service.site == centre.key))
+        offered = tuple(service for service in shard.services if service.site == centre.key)
+        summit = Top(region, centre, offered, tuple(device for device in shard.devices if device.site == centre.key))
     return shard, grants, summit, tuple(uplinks), mistakes
 
 

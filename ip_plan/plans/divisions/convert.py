@@ -128,13 +128,13 @@ def stem(name: str, suffixes: tuple[str, ...]) -> str:
     return name
 
 
-def label(code: str, name: str, short: str) -> str:
-    """The stem in pinyin as one label: ü is v, no tones or separators, whole syllables up to `LONGEST` letters."""
+def label(code: str, name: str, short: str, room: int = LONGEST) -> str:
+    """The stem in pinyin as one label: ü is v, no tones or separators, whole syllables up to `room` letters."""
     for known, said in STEMS.items():
         if name.startswith(known) and short.startswith(known[: len(short)]):
             if len(short) <= len(known):
                 return said
-            return said + label(code, short[len(known) :], short[len(known) :])
+            return said + label(code, short[len(known) :], short[len(known) :], room - len(said))
     # The dictionary sees the whole name, it knows 长白朝鲜族自治县 better than 长白.
     syllables = lazy_pinyin(name, errors=lambda unknown: list(unknown))[: len(short)]
     said = ""
@@ -142,7 +142,7 @@ def label(code: str, name: str, short: str) -> str:
         if sign == "圩":
             syllable = "xu" if code[:2] in MARKET_PROVINCES else "wei"
         syllable = re.sub("[^a-z0-9]", "", CHARACTERS.get(sign, syllable).lower())
-        if len(said) + len(syllable) > LONGEST:
+        if len(said) + len(syllable) > room:
             break
         said += syllable
     return said
