@@ -1,0 +1,1 @@
+"""The evidence log: what was observed, kept so that no later change to it goes unseen."""
