@@ -81,6 +81,15 @@ MASKED = (
     "rsyslog.service", "apparmor.service",
 )  # fmt: skip
 
+# They look for disks, swap, crypt tables and init scripts that no node has, at each boot and each daemon-reload.
+GENERATORS = tuple(
+    f"systemd-{name}-generator"
+    for name in (
+        "bless-boot", "cryptsetup", "debug", "fstab", "getty", "gpt-auto", "hibernate-resume", "integritysetup",
+        "rc-local", "run", "system-update", "sysv", "veritysetup",
+    )
+)  # fmt: skip
+
 COMMON = {
     "/etc/ssh/sshd_config.d/00-twin.conf": """\
 HostKey /etc/ssh/ssh_host_ed25519_key
@@ -232,7 +241,7 @@ def _names() -> list[str]:
     for name, definition in (
         ("base", BASE_SCRIPT),
         ("tools", TOOLS_SCRIPT),
-        ("common", repr((KEPT, MASKED, sorted(COMMON.items())))),
+        ("common", repr((KEPT, MASKED, GENERATORS, sorted(COMMON.items())))),
     ):
         key = hashlib.sha256(f"{key}\n{definition}".encode()).hexdigest()[:16]
         names.append(f"{name}-{key}")
@@ -254,9 +263,14 @@ def _common(draft: Path, base: Path, tools: Path) -> None:
     system = Path("etc/systemd/system")
     for unit in MASKED:
         os.symlink("/dev/null", root / system / unit)
+    generators = root / "etc/systemd/system-generators"
+    generators.mkdir()
+    for name in GENERATORS:
+        os.symlink("/dev/null", generators / name)
     for layer in (base, tools):
-        for link in (layer / system).glob("*.wants/*"):
-            if link.name not in KEPT:
+        # Also the aliases beside the *.wants folders: a unit whose alias stands counts as enabled, and would stay off.
+        for link in (layer / system).rglob("*"):
+            if link.is_symlink() and not {link.name, os.path.basename(os.readlink(link))} & set(KEPT):
                 off = root / link.relative_to(layer)
                 off.parent.mkdir(parents=True, exist_ok=True)
                 with contextlib.suppress(FileExistsError):

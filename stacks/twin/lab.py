@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import wait as settled
@@ -97,15 +98,14 @@ def down(name: str, state_dir: Path | None = None, *, clean: bool = False, progr
             if not cgroups.emptied(path, 30 * node.SLOW):
                 raise mistake.one("JB3006", "does not end", f"See what keeps it: {path}/cgroup.procs.", subject=name)
         progress("nodes", 1, 1)
-        machines = wiring.namespaces(name)
+        for root in map(Path, node.mounts_below(place.run)):
+            node.forget_machine(place.netns(root.parent.name), root)
         wiring.tear(name)
         cgroups.remove(layout, name, folders)
         node.unmount(node.mounts_below(place.run))
         shutil.rmtree(place.run, ignore_errors=True)
-        for machine in machines:
-            node.forget_machine(machine)
         if folder:
-            shutil.rmtree(folder, ignore_errors=True)
+            places.clear(place)
         place.owner.unlink(missing_ok=True)
         place.closing.unlink(missing_ok=True)
 
@@ -241,7 +241,8 @@ def write_reach(place: Place) -> None:
 
 def reach_of(place: Place, state: NodeState) -> Reach:
     """How a node is reached from the machine's own namespace."""
-    via = f"ip netns exec {place.netns('ctl')} nc %h %p"
+    # The full path: the PATH of a caller's shell may lack the sbin folders.
+    via = f"{program.find('ip')} netns exec {place.netns('ctl')} nc %h %p"
     return Reach(address=state.address, host_key=state.host_key, identity=str(place.identity), via=via)
 
 
@@ -255,8 +256,9 @@ def _boot(
 ) -> None:
     def boot(state: NodeState) -> None:
         node.start(place, state, base, layout, trees.get(state.node.name))
-        node.wait(place, [state])
+        node.wait(place, [state], given_up=given_up)
 
+    given_up = threading.Event()
     found: list[mistake.Mistake] = []
     progress("nodes", 0, len(states))
     with ThreadPoolExecutor(PARALLEL) as pool:
@@ -273,6 +275,7 @@ def _boot(
                             waiting = {other for other in waiting if not other.cancel()}
                 progress("nodes", len(states) - len(waiting), len(states))
         except BaseException:
+            given_up.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     if found:

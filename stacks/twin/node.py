@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -35,6 +36,7 @@ BOOT_SECONDS = 60
 STOP_SECONDS = 20
 # nspawn gives no CAP_NET_ADMIN with a named namespace; without it zebra ends and sshd comes 55 s late.
 CAPABILITIES = "CAP_NET_ADMIN,CAP_SYS_RESOURCE,CAP_IPC_LOCK"
+NSPAWN = Path("/run/systemd/nspawn")
 PROPAGATE = ("propagate", "unix-export")
 
 Running = Literal["running", "off", "failed", "absent"]
@@ -114,15 +116,20 @@ def start(place: Place, state: NodeState, image: Image, layout: Layout, preseed:
     return True
 
 
-def wait(place: Place, states: Iterable[NodeState], seconds: float = BOOT_SECONDS) -> None:
-    """Wait until every node's sshd answers. Raises JB3006 with the last console lines of those that do not."""
+def wait(
+    place: Place, states: Iterable[NodeState], seconds: float = BOOT_SECONDS, given_up: threading.Event | None = None
+) -> None:
+    """Wait until every node's sshd answers, or the caller has given up.
+
+    Raises JB3006 with the last console lines of those that do not answer.
+    """
     deadline = time.monotonic() + seconds * SLOW
     waiting = {state.address: state.node.name for state in states}
 
     ended: list[str] = []
 
     def ask(_: str) -> None:
-        while waiting and time.monotonic() < deadline:
+        while waiting and time.monotonic() < deadline and not (given_up and given_up.is_set()):
             for address in _answering(list(waiting)):
                 del waiting[address]
             for address, name in list(waiting.items()):
@@ -251,11 +258,14 @@ def mounts_below(folder: Path) -> list[str]:
     return [point for point in points if point == str(folder) or point.startswith(f"{folder}/")]
 
 
-def forget_machine(machine: str) -> None:
-    """Remove what systemd-nspawn leaves behind of a machine that was cut off."""
+def forget_machine(machine: str, root: Path) -> None:
+    """Remove what systemd-nspawn leaves behind of a machine that was cut off; to be called before `root` is unmounted."""
     for kind in PROPAGATE:
         with contextlib.suppress(OSError):
-            os.rmdir(f"/run/systemd/nspawn/{kind}/{machine}")
+            os.rmdir(NSPAWN / kind / machine)
+    with contextlib.suppress(OSError):
+        found = root.stat()
+        (NSPAWN / "locks" / f"inode-{found.st_dev}:{found.st_ino}").unlink()
 
 
 def _cut(place: Place, name: str, layout: Layout) -> None:
@@ -263,7 +273,7 @@ def _cut(place: Place, name: str, layout: Layout) -> None:
     cgroups.kill(folders[0])
     if not cgroups.emptied(folders[0], 10 * SLOW) or not until(lambda: not supervised(place, name), 10 * SLOW):
         raise mistake.one("JB3006", "does not end", f"See what keeps it: {folders[0]}/cgroup.procs.", subject=name)
-    forget_machine(place.netns(name))
+    forget_machine(place.netns(name), place.folder(name) / "root")
 
 
 def _prepare(place: Place, state: NodeState, image: Image, preseed: Path | None) -> None:
@@ -343,6 +353,8 @@ def sow(root: Path, folder: Path) -> None:
     if plan.units:
         done = program.run(["systemctl", f"--root={root}", "--no-reload", "enable", *plan.units])
         if done.returncode:
+            if "No space left" in done.stderr:
+                raise places.full(root)
             raise mistake.one(
                 "JB3011",
                 f"units cannot be enabled: {done.stderr.strip()}",
@@ -354,9 +366,10 @@ def sow(root: Path, folder: Path) -> None:
 def put(root: Path, target: str, data: bytes, mode: int, user: int, group: int) -> None:
     """Write one file of a node, seen from outside: links lead where the node would be led, never out of its root."""
     path = within(root, target)
-    if not path.parent.is_dir():
-        path.parent.mkdir(parents=True, mode=0o755)
-        os.chmod(path.parent, 0o700 if path.parent.name == ".ssh" else 0o755)
+    for parent in reversed(path.parents):
+        if not parent.is_dir():
+            parent.mkdir()
+            parent.chmod(0o700 if parent.name == ".ssh" else 0o755)
     path.unlink(missing_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "wb") as stream:

@@ -149,6 +149,16 @@ def forget(place: Place, kind: Kind, name: str) -> None:
     path(place, kind, name).unlink(missing_ok=True)
 
 
+def clear(place: Place) -> None:
+    """Remove what a lab keeps in its state folder, and the folder if nothing else lies in it."""
+    for name in ("nodes", "links", "segments", "disk"):
+        shutil.rmtree(place.state / name, ignore_errors=True)
+    for file in (place.reach, place.known_hosts, place.identity, place.identity.with_suffix(".pub")):
+        file.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        place.state.rmdir()
+
+
 def _read(file: Path, shape: type[Stored]) -> Stored | None:
     try:
         return msgspec.json.decode(file.read_bytes(), type=shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 
@@ -12,6 +13,11 @@ from ground import mistake
 def path() -> str:
     """Where programs are looked for: the PATH of `su` and of many a user lacks the sbin folders."""
     return os.pathsep.join([os.environ.get("PATH", "/usr/bin:/bin"), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+
+
+def find(name: str) -> str:
+    """The full path of a program, or its bare name where it is missing."""
+    return shutil.which(name, path=path()) or name
 
 
 def run(line: Sequence[str], given: str = "") -> subprocess.CompletedProcess[str]:
