@@ -19,7 +19,7 @@ import msgspec
 
 from ground import files, work
 from ground.mistake import Mistake, Mistakes
-from ip_plan import addressing, zones
+from ip_plan import addressing
 from ip_plan import ledger as ledgers
 from ip_plan import plan as plans
 from ip_plan.addressing import Block, OutOfSpace, Space
@@ -27,7 +27,6 @@ from ip_plan.grants import NONE, Demand, Grants, Need, Short, sizes, unit_demand
 from ip_plan.ledger import Ledger
 from ip_plan.network import (
     Device,
-    Flow,
     Index,
     Interface,
     Level,
@@ -773,18 +772,6 @@ def _meta(plan: Plan) -> Meta:
     )  # fmt: skip
 
 
-def check(plan: Plan) -> tuple[tuple[Flow, ...], list[Mistake]]:
-    """The plan's flows expanded, and every mistake that needs more than one file to see."""
-    carried: dict[str, set[str]] = {}
-    listed = [(host.zone, host.services) for host in plan.sites.hosts]
-    listed += [(host.zone, host.services) for host in plan.plan.extra_hosts]
-    for zone, services in listed:
-        for service in services:
-            carried.setdefault(service, set()).add(zone)
-    flows, mistakes = zones.expand(plan.flows, plan.sites, plan.documents["flows.yml"], carried)
-    return flows, mistakes + zones.check_sites(plan.sites, plan.documents["sites.yml"])
-
-
 def compile_plan(name: str, state: Path, *, executor: Executor | None = None) -> Outcome:
     """Compile a plan (a folder, or a shipped plan's name) into its ledger and Network below `state`.
 
@@ -793,7 +780,6 @@ def compile_plan(name: str, state: Path, *, executor: Executor | None = None) ->
     gc.disable()
     try:
         plan = plans.load(name)
-        flows, mistakes = check(plan)
         layout = lay_out(plan)
     finally:
         gc.enable()
@@ -812,7 +798,7 @@ def compile_plan(name: str, state: Path, *, executor: Executor | None = None) ->
             shutil.rmtree(left, ignore_errors=True)
         staging.mkdir(parents=True)
         try:
-            return _compile(plan, layout, flows, mistakes, ledger_folder, out, staging, executor)
+            return _compile(plan, layout, ledger_folder, out, staging, executor)
         except OSError as error:
             cure = "Free some space or give another --state; the ledger and the last Network are as they were."
             what = f"could not be written: {error.strerror}"
@@ -822,11 +808,9 @@ def compile_plan(name: str, state: Path, *, executor: Executor | None = None) ->
 
 
 def _compile(
-    plan: Plan, layout: Layout, flows: tuple[Flow, ...], mistakes: list[Mistake],
-    ledger_folder: Path, out: Path, staging: Path, executor: Executor | None,
+    plan: Plan, layout: Layout, ledger_folder: Path, out: Path, staging: Path, executor: Executor | None
 ) -> Outcome:  # fmt: skip
-    national, wrong = ledgers.read(ledger_folder, NATION)
-    mistakes = mistakes + wrong
+    national, mistakes = ledgers.read(ledger_folder, NATION)
     mistakes += check_pins(plan, layout, lambda unit: ledgers.read(ledger_folder, province_key(unit))[0], national)
     largest_first = sorted(layout.provinces, key=lambda code: -len(layout.members[code]))
     shorts: dict[str, list[tuple[int, int]]] = {}
@@ -870,7 +854,7 @@ def _compile(
         new = len(national.grants) - before[0]
         parts.insert(0, _stage(context, shard, national, new, before[1], None, ()))
     changed = 0
-    index = Index(_meta(plan), flows, {part.province: part.key for part in parts})
+    index = Index(_meta(plan), plan.rows, {part.province: part.key for part in parts})
     path = staging / "index.json"
     path.write_bytes(msgspec.json.encode(index))
     moves = [*(move for part in parts for move in part.staged), (str(path), str(out / "index.json"))]

@@ -11,7 +11,8 @@ import msgspec
 
 from ground.files import sha256
 from ground.mistake import Mistake, Mistakes
-from ip_plan import addressing, regions, schema, source
+from ip_plan import addressing, regions, schema, source, zones
+from ip_plan.network import Flow
 from ip_plan.regions import Region
 from ip_plan.schema import AddressingFile, BackupFile, FlowsFile, NamesFile, PlanFile, SitesFile
 from ip_plan.source import Document
@@ -32,6 +33,8 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
     backup: BackupFile
     regions: dict[str, Region]
     """The division data, whole: denominators count these, never what is in scope."""
+    rows: tuple[Flow, ...]
+    """The decided rows, lists and `any` spelled out."""
     documents: dict[str, Document]
     key: str
     """SHA-256 over every input file."""
@@ -109,11 +112,17 @@ def load(name: str) -> Plan:
             digest.append(sha256(data))
     if any(model is None for model in models.values()) or len(models) < len(schema.FILES) or not rows:
         raise Mistakes(mistakes)
+    parts = {file.removesuffix(".yml"): model for file, model in models.items()}
+    carried: dict[str, set[str]] = {}
+    listed = [(host.zone, host.services) for host in [*models["sites.yml"].hosts, *models["plan.yml"].extra_hosts]]
+    for zone, services in listed:
+        for service in services:
+            carried.setdefault(service, set()).add(zone)
+    flows, wrong = zones.expand(models["flows.yml"], models["sites.yml"], documents["flows.yml"], carried)
+    mistakes += wrong + zones.check_sites(models["sites.yml"], documents["sites.yml"])
     built = Plan(
-        folder=folder, shipped=shipped, plan=models["plan.yml"], addressing=models["addressing.yml"],
-        names=models["names.yml"], sites=models["sites.yml"], flows=models["flows.yml"], backup=models["backup.yml"],
-        regions=rows, documents=documents, key=sha256("".join(digest).encode()),
-    )  # fmt: skip
+        folder, shipped, **parts, regions=rows, rows=flows, documents=documents, key=sha256("".join(digest).encode())
+    )
     mistakes += _check(built)
     if any(mistake.severity == "error" for mistake in mistakes):
         raise Mistakes(mistakes)
