@@ -1,0 +1,289 @@
+"""Forward and reverse zones, delegated by level: who serves which zone, and every record in it.
+
+The ministry serves an internal root, the plan's root domain and the reverse zones of the supernets; a province its domain and
+the reverse zones of its IPv4 and IPv6 blocks; a city its domain and those of its IPv6 block. IPv4 reverse stops at the province:
+delegated to cities it would need a zone for every /24 (some 26,000 in the national plan).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+import msgspec
+
+from ground import files
+from inventory.ends import Dual, bare, join
+from ip_plan import addressing
+from ip_plan.addressing import Block
+from ip_plan.network import Device, Network, Service, Shard, Site
+
+TTL = 300
+"""Seconds: a service that moves in a switch-over is found at its new host within five minutes."""
+
+
+class Name(msgspec.Struct, frozen=True, gc=False):
+    """A name with its address in each family; forward and reverse come from the same value."""
+
+    fqdn: str
+    v4: str
+    v6: str
+
+
+class Zone(msgspec.Struct, frozen=True):
+    """A zone that a server is primary for. `records` without SOA: (absolute name, type, data), sorted."""
+
+    name: str
+    """Without a final dot; `.` is the root."""
+    kind: Literal["root", "forward", "reverse4", "reverse6"]
+    servers: tuple[str, ...]
+    """Names of its servers; the first is the primary."""
+    mail: str
+    records: tuple[tuple[str, str, str], ...]
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of what the zone says, its serial apart."""
+        return files.sha256(msgspec.json.encode(self))
+
+
+class Delegation(msgspec.Struct, frozen=True):
+    """A zone of a child, and the servers that are asked about it."""
+
+    zone: str
+    servers: tuple[str, ...]
+    addresses: Dual
+
+
+class Server(msgspec.Struct, frozen=True):
+    """What the name server of one centre does."""
+
+    site: str
+    zones: tuple[Zone, ...]
+    delegations: tuple[Delegation, ...]
+    """Asked of the child, and of no one else."""
+    forwarders: Dual
+    """The parent's servers, asked about everything else; empty at the ministry, which knows the root."""
+    listen: Dual
+    clients: Dual
+
+
+class Serials(msgspec.Struct, frozen=True):
+    """Zone → (key of its content, serial). A serial grows by one when the content changes, and only then (RFC 1982)."""
+
+    held: dict[str, tuple[str, int]] = {}
+
+    def next(self, zone: Zone) -> int:
+        """The serial `zone` has to carry."""
+        key, serial = self.held.get(zone.name, ("", 0))
+        return serial if key == zone.key else serial + 1
+
+
+def services(network: Network, site: Site, port: str) -> list[Service]:
+    """The services of a site on `port`, e.g. `udp/53`."""
+    carried = (service for zone in site.zones for service in network.services_at.get((site.key, zone.name), ()))
+    return [service for service in carried if port in service.ports]
+
+
+def addresses(carried: Iterable[Service]) -> Dual:
+    """Their addresses."""
+    return join(Dual((service.v4,), (service.v6,)) for service in carried)
+
+
+def serving(network: Network, site: Site, port: str) -> Dual:
+    """Where the hosts of `site` find a service: at their own centre, or at the nearest one that serves them."""
+    current: Site | None = site
+    while current is not None:
+        if found := services(network, current, port):
+            return addresses(found)
+        current = network.known_sites.get(current.parent)
+    return Dual()
+
+
+def above(network: Network, site: Site, port: str) -> Dual:
+    """Where the centre itself asks on: the nearest serving centre."""
+    parent = network.known_sites.get(site.parent)
+    return serving(network, parent, port) if parent else Dual()
+
+
+# ---- names
+
+
+def names(device: Device) -> Iterator[Name]:
+    """The names of a device: its own, and one for each interface of a routing device."""
+    if device.loopback4:
+        yield Name(device.fqdn, device.loopback4, device.loopback6)
+        for interface in device.interfaces:
+            yield Name(f"{interface.name}.{device.fqdn}", bare(interface.v4), bare(interface.v6))
+    else:
+        for interface in device.interfaces:
+            yield Name(device.fqdn, bare(interface.v4), bare(interface.v6))
+
+
+def far_ends(network: Network, shard: Shard) -> Iterator[Name]:
+    """Ends of this shard's lines that stand in another shard: their addresses lie in the blocks of this one."""
+    own = {device.name for device in shard.devices}
+    for link in shard.links:
+        if link.a in own:
+            continue
+        near = next(i for i in network.devices[link.b].interfaces if i.name == link.b_interface)
+        known = network.known_devices.get(link.a)
+        site = network.known_sites[near.peer_site]
+        fqdn = known.fqdn if known else f"{link.a.rpartition('-')[2]}.{site.domain}"
+        yield Name(f"{link.a_interface}.{fqdn}", near.peer4, near.peer6)
+
+
+def pointer(address: str) -> str:
+    """The absolute name under which an address's reverse lies (RFC 1035 3.5, RFC 3596 2.5)."""
+    family = 6 if ":" in address else 4
+    return reverse_zone((addressing.parse(address, family)[0], addressing.BITS[family]), family) + "."
+
+
+def reverse_zone(block: Block, family: int) -> str:
+    """The reverse zone of a block on an octet (IPv4) or nibble (IPv6) boundary."""
+    if family == 4:
+        octets = [str(block[0] >> shift & 255) for shift in (24, 16, 8, 0)][: block[1] // 8]
+        return ".".join([*reversed(octets), "in-addr.arpa"])
+    nibbles = f"{block[0]:032x}"[: block[1] // 4]
+    return ".".join([*reversed(nibbles), "ip6.arpa"])
+
+
+# ---- servers
+
+
+class _Owner(msgspec.Struct, frozen=True):
+    """A centre that runs a name server."""
+
+    site: Site
+    apex: str
+    servers: tuple[str, ...]
+    addresses: Dual
+    reverse: tuple[tuple[int, Block], ...]
+    """(family, block on a boundary) of its reverse zones."""
+
+
+def _owner(network: Network, site: Site) -> _Owner | None:
+    carried = services(network, site, "udp/53")
+    if not carried:
+        return None
+    region = network.regions[site.region]
+    top = site.level == "ministry"
+    apex = network.meta.root if top else site.domain
+    blocks: list[tuple[int, str]] = []
+    if top:
+        blocks = [(4, network.meta.supernet4), (6, network.meta.supernet6)]
+    elif site.kind == "centre":
+        blocks = [(4, text) for text in region.blocks4 if site.level == "province"] + [(6, text) for text in region.blocks6]
+    reverse = [
+        (family, piece)
+        for family, text in blocks
+        for piece in addressing.pieces(addressing.parse(text, family), family)
+    ]
+    return _Owner(site, apex, tuple(service.fqdn for service in carried), addresses(carried), tuple(reverse))
+
+
+def servers(network: Network, shard: Shard) -> dict[str, Server]:
+    """Site key → its name server, for every centre of the shard that runs one."""
+    owners = {site.key: owner for site in shard.sites if (owner := _owner(network, site))}
+    apexes = {owner.apex: key for key, owner in owners.items()}
+    known: dict[tuple[int, Block], str] = {}
+    children: dict[str, list[_Owner]] = {}
+    for key, owner in owners.items():
+        known.update((piece, key) for piece in owner.reverse)
+        for child in network.children.get(key, ()):
+            other = owners.get(child.key) or _owner(network, child)
+            if other:
+                children.setdefault(key, []).append(other)
+                known.update((piece, child.key) for piece in other.reverse)
+    forward: dict[str, list[Name]] = {}
+    reverse: dict[tuple[int, Block], list[tuple[str, str]]] = {}
+    lengths = sorted({(family, block[1]) for family, block in known}, key=lambda pair: -pair[1])
+    own = [name for device in shard.devices for name in names(device)]
+    own += [Name(service.fqdn, service.v4, service.v6) for service in shard.services]
+    for name in own:
+        if apex := _apex(name.fqdn, apexes):
+            forward.setdefault(apexes[apex], []).append(name)
+    for name in [*own, *far_ends(network, shard)]:
+        for address in (name.v4, name.v6):
+            if piece := _piece(address, lengths, known):
+                reverse.setdefault(piece, []).append((pointer(address), f"{name.fqdn}."))
+    return {key: _server(network, owner, children.get(key, []), forward.get(key, []), reverse) for key, owner in owners.items()}
+
+
+def _apex(fqdn: str, apexes: dict[str, str]) -> str:
+    rest = fqdn
+    while rest:
+        if rest in apexes:
+            return rest
+        rest = rest.partition(".")[2]
+    return ""
+
+
+def _piece(
+    address: str, lengths: list[tuple[int, int]], known: dict[tuple[int, Block], str]
+) -> tuple[int, Block] | None:
+    family = 6 if ":" in address else 4
+    value, bits = addressing.parse(address, family)
+    for of, length in lengths:
+        if of == family and (family, block := (value >> (bits - length) << (bits - length), length)) in known:
+            return family, block
+    return None
+
+
+def _server(
+    network: Network, owner: _Owner, children: list[_Owner], forward: list[Name],
+    reverse: dict[tuple[int, Block], list[tuple[str, str]]],
+) -> Server:  # fmt: skip
+    mail = f"hostmaster.{network.meta.root}."
+    delegations = [Delegation(child.apex, child.servers, child.addresses) for child in children]
+    for child in children:
+        delegations += [
+            Delegation(reverse_zone(block, family), child.servers, child.addresses) for family, block in child.reverse
+        ]
+    glue = [Name(fqdn, *pair) for child in children for fqdn, *pair in _glue(child)]
+    records = [record for name in [*forward, *glue] for record in _forward(name)]
+    zones = [(owner.apex, "forward", records)]
+    for family, block in owner.reverse:
+        pointers = [(pointer, "PTR", fqdn) for pointer, fqdn in reverse.get((family, block), [])]
+        zones.append((reverse_zone(block, family), f"reverse{family}", pointers))
+    if owner.site.level == "ministry":
+        top = [Name(fqdn, *pair) for fqdn, *pair in _glue(owner)]
+        below = [(f"{name}.", "NS", f"{server}.") for name, _, _ in zones for server in owner.servers]
+        zones.insert(0, (".", "root", [*below, *(record for name in top for record in _forward(name))]))
+    for delegation in delegations:
+        held = [zone for zone in zones if zone[0] != "." and delegation.zone.endswith(f".{zone[0]}")]
+        closest = max(held, key=lambda zone: len(zone[0]))
+        closest[2].extend((f"{delegation.zone}.", "NS", f"{server}.") for server in delegation.servers)
+    parent = network.known_sites.get(owner.site.parent)
+    return Server(
+        site=owner.site.key,
+        zones=tuple(
+            Zone(name, kind, owner.servers, mail, tuple(sorted(set(records))))  # type: ignore[arg-type]
+            for name, kind, records in zones
+        ),
+        delegations=tuple(sorted(delegations, key=lambda each: each.zone)),
+        forwarders=serving(network, parent, "udp/53") if parent else Dual(),
+        listen=owner.addresses,
+        clients=Dual((network.meta.supernet4,), (network.meta.supernet6,)),
+    )
+
+
+def _glue(owner: _Owner) -> list[tuple[str, str, str]]:
+    return list(zip(owner.servers, owner.addresses.v4, owner.addresses.v6, strict=True))
+
+
+def _forward(name: Name) -> list[tuple[str, str, str]]:
+    return [(f"{name.fqdn}.", "A", name.v4), (f"{name.fqdn}.", "AAAA", name.v6)]
+
+
+def text(zone: Zone, serial: int) -> str:
+    """The master file of a zone (RFC 1035 5)."""
+    origin = "." if zone.name == "." else f"{zone.name}."
+    lines = [
+        f"$ORIGIN {origin}",
+        f"$TTL {TTL}",
+        f"@ IN SOA {zone.servers[0]}. {zone.mail} {serial} 3600 600 1209600 60",
+        *(f"@ IN NS {server}." for server in zone.servers),
+        *(f"{name} IN {kind} {data}" for name, kind, data in zone.records),
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,114 @@
+"""The ends of connections: which prefixes a zone, a service or the routing devices of a site have, in both families."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from ip_plan.network import TRANSIT, Device, Flow, Interface, Network, Relation, Site
+
+ROUTING = ("router", "firewall", "access")
+"""Roles of devices whose own addresses are the pseudo-zone `transit`."""
+
+OPENER: dict[Relation, Relation] = {"serving-parent": "served-child", "served-child": "serving-parent"}
+"""How the opener stands to the receiver, when the receiver stands so to the opener."""
+
+WHO: dict[Relation, str] = {"same-centre": "own", "serving-parent": "parent", "served-child": "child"}
+"""What the other end is called in names of sets and prefix lists."""
+
+
+class Dual(msgspec.Struct, frozen=True, gc=False):
+    """Prefixes or addresses of both families, each once, in the order given."""
+
+    v4: tuple[str, ...] = ()
+    v6: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.v4 or self.v6)
+
+    def of(self, family: int) -> tuple[str, ...]:
+        """Those of family 4 or 6."""
+        return self.v4 if family == 4 else self.v6
+
+
+def join(parts: Iterable[Dual]) -> Dual:
+    """All of `parts`, each once, in order."""
+    listed = list(parts)
+    return Dual(
+        tuple(dict.fromkeys(text for part in listed for text in part.v4)),
+        tuple(dict.fromkeys(text for part in listed for text in part.v6)),
+    )
+
+
+def bare(prefix: str) -> str:
+    """The address of `10.0.0.1/24`."""
+    return prefix.partition("/")[0]
+
+
+def devices(network: Network, site: Site) -> tuple[Device, ...]:
+    """The devices of a site as far as they are known."""
+    known = network.known_devices
+    return tuple(known[name] for name in site.devices if name in known)
+
+
+def upward(network: Network, device: Device, interface: Interface) -> bool:
+    """Whether a line leads towards the ministry. A line of another shard is known at its lower end only."""
+    link = network.links.get(interface.link)
+    return link is not None and link.b == device.name
+
+
+def transit(network: Network, site: Site, seen_from: Site) -> Dual:
+    """The routing devices' own addresses: loopbacks, ends of lines and cables. Zone interfaces belong to their zones.
+
+    Seen from another site only the lines between the two count, so that a new line changes no third site's filter.
+    """
+    routing = [device for device in devices(network, site) if device.role in ROUTING]
+    found = [Dual((device.loopback4,), (device.loopback6,)) for device in routing if device.loopback4]
+    for device in routing:
+        for interface in device.interfaces:
+            if interface.kind == "inside" or (interface.kind == "wan" and site.key == seen_from.key):
+                found.append(Dual((bare(interface.v4),), (bare(interface.v6),)))
+    if site.key != seen_from.key:
+        for device in devices(network, seen_from):
+            found += [Dual((i.peer4,), (i.peer6,)) for i in device.interfaces if i.kind == "wan" and i.peer_site == site.key]
+    return join(found)
+
+
+def end(network: Network, site: Site, zone: str, service: str, seen_from: Site) -> Dual:
+    """What `zone` of `site` is to a filter: its prefixes; with `service`, the addresses of that service and of its device."""
+    if zone == TRANSIT:
+        return transit(network, site, seen_from)
+    if not service:
+        found = site.zone(zone)
+        return Dual((found.v4,), (found.v6,)) if found else Dual()
+    carried = [each for each in network.services_at.get((site.key, zone), ()) if each.name == service]
+    hosts = [network.known_devices[each.device] for each in carried if each.device in network.known_devices]
+    return join(
+        [
+            *(Dual((each.v4,), (each.v6,)) for each in carried),
+            *(Dual((bare(i.v4),), (bare(i.v6),)) for host in hosts for i in host.interfaces),
+        ]
+    )
+
+
+def has(site: Site, zone: str) -> bool:
+    """Whether `zone` (or the pseudo-zone) exists at `site`."""
+    return zone == TRANSIT or site.zone(zone) is not None
+
+
+def reached(network: Network, site: Site, flow: Flow) -> Dual:
+    """Where `flow` leads when `site` opens it: the prefixes at all receivers. Empty: `site` does not open it."""
+    if flow.verdict != "allow" or not has(site, flow.from_zone) or (flow.from_levels and site.level not in flow.from_levels):
+        return Dual()
+    others = [other for other in network.related(site, flow.relation) if not flow.to_levels or other.level in flow.to_levels]
+    return join(end(network, other, flow.to_zone, flow.to_service, site) for other in others)
+
+
+def openers(network: Network, site: Site, flow: Flow) -> Dual:
+    """Where `flow` comes from when it ends at `site`: the prefixes at all openers. Empty: it does not end here."""
+    if flow.verdict != "allow" or not has(site, flow.to_zone) or (flow.to_levels and site.level not in flow.to_levels):
+        return Dual()
+    others = network.related(site, OPENER.get(flow.relation, flow.relation))
+    fitting = [other for other in others if not flow.from_levels or other.level in flow.from_levels]
+    return join(end(network, other, flow.from_zone, flow.from_service, site) for other in fitting)

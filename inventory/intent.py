@@ -1,0 +1,244 @@
+"""What one device is to do, as one value: everything its templates need, computed from the Network and nothing else."""
+
+from __future__ import annotations
+
+import msgspec
+
+from inventory import dns, ends
+from inventory.dns import Server
+from inventory.ends import Dual, bare
+from inventory.filtering import Filter, filtering
+from inventory.routing import Routing, routing
+from ip_plan.network import TRANSIT, Device, Flow, Network, Protection, Service, Site
+
+NODE_EXPORTER, PROMETHEUS = "tcp/9100", "tcp/9090"
+
+
+class Port(msgspec.Struct, frozen=True):
+    """An interface with its addresses (with length) and, at a host, its gateway."""
+
+    name: str
+    addresses: Dual
+    services: Dual = Dual()
+    """Service addresses (/32, /128): answered on, never the source of what the host opens."""
+    gateway4: str = ""
+    gateway6: str = ""
+
+
+class Time(msgspec.Struct, frozen=True):
+    """Whom the clock follows and who may follow it."""
+
+    sources: Dual
+    """Empty at the ministry's own server, whose clock is the network's."""
+    serves: Dual
+    source4: str = ""
+    """Address the device asks from; empty: whatever the route gives."""
+    source6: str = ""
+
+
+class Client(msgspec.Struct, frozen=True):
+    """One line of the host-based authentication: a flow that ends at this database."""
+
+    flow: str
+    user: str
+    """The flow's identity; `all` where the flow names none."""
+    prefix: str
+    """With length."""
+
+
+class Database(msgspec.Struct, frozen=True):
+    """A PostgreSQL server; on a scratch host one that runs only while something is restored to it."""
+
+    listen: tuple[str, ...]
+    clients: tuple[Client, ...]
+    stanza: str = ""
+    """Of its backups; empty: not protected."""
+    archive_timeout_seconds: int = 0
+
+
+class Stanza(msgspec.Struct, frozen=True):
+    """One protected database as a backup host sees it."""
+
+    name: str
+    host: str
+    """Name of the database's device."""
+    retention_full: int
+    peers: tuple[str, ...]
+    """Names of the hosts that may speak of this stanza."""
+
+
+class Backup(msgspec.Struct, frozen=True):
+    """A host's part in backups: it holds the repository, or it speaks to one."""
+
+    repository: str
+    """Name of the repository's service; empty where this host is the repository."""
+    peer: str
+    """Name of the repository's device."""
+    stanzas: tuple[Stanza, ...]
+    serves: bool
+    """Whether others connect to this host."""
+
+
+class Target(msgspec.Struct, frozen=True):
+    """One thing a Prometheus reads."""
+
+    device: str
+    site: str
+    zone: str
+    address: str
+
+
+class Metrics(msgspec.Struct, frozen=True):
+    """What a centre's Prometheus reads: exporters of its own flows, and the servers of the sites it serves."""
+
+    site: str
+    region: str
+    exporters: tuple[Target, ...]
+    children: tuple[Target, ...]
+
+
+class Intent(msgspec.Struct, frozen=True):
+    """Everything one device's files are made from."""
+
+    device: Device
+    level: str
+    domain: str
+    ports: tuple[Port, ...]
+    loopback: Dual
+    resolver: Dual
+    time: Time
+    routing: Routing | None = None
+    filter: Filter | None = None
+    server: Server | None = None
+    database: Database | None = None
+    backup: Backup | None = None
+    metrics: Metrics | None = None
+
+
+def intent(network: Network, device: Device, server: Server | None = None) -> Intent:
+    """The intent of `device`. `server`: the name server of its site, when the device runs it."""
+    site = network.sites[device.site]
+    carried = tuple(
+        service for service in network.services_at.get((site.key, device.zone), ()) if service.device == device.name
+    )
+    loopback = Dual((f"{device.loopback4}/32",), (f"{device.loopback6}/128",)) if device.loopback4 else Dual()
+    return Intent(
+        device=device,
+        level=site.level,
+        domain=site.domain,
+        ports=tuple(_ports(device, site, carried)),
+        loopback=loopback,
+        resolver=dns.serving(network, site, "udp/53"),
+        time=_time(network, device, site),
+        routing=routing(network, device),
+        filter=filtering(network, device),
+        server=server if "names" in device.duties else None,
+        database=_database(network, device, site, carried),
+        backup=_backup(network, device),
+        metrics=_metrics(network, device, site) if "metrics" in device.duties else None,
+    )
+
+
+def _ports(device: Device, site: Site, carried: tuple[Service, ...]) -> list[Port]:
+    found = []
+    for interface in device.interfaces:
+        addresses = Dual((interface.v4,), (interface.v6,))
+        zone = site.zone(interface.zone)
+        if device.role != "host" or zone is None:
+            found.append(Port(interface.name, addresses))
+            continue
+        services = Dual(
+            tuple(f"{service.v4}/32" for service in carried), tuple(f"{service.v6}/128" for service in carried)
+        )
+        found.append(Port(interface.name, addresses, services, zone.gateway4, zone.gateway6))
+    return found
+
+
+def _time(network: Network, device: Device, site: Site) -> Time:
+    if "time" in device.duties:
+        return Time(dns.above(network, site, "udp/123"), Dual((network.meta.supernet4,), (network.meta.supernet6,)))
+    return Time(dns.serving(network, site, "udp/123"), Dual(), device.loopback4, device.loopback6)
+
+
+def length(address: str) -> str:
+    """`10.0.0.1` → `10.0.0.1/32`; a prefix stays."""
+    return address if "/" in address else f"{address}/{128 if ':' in address else 32}"
+
+
+def _database(network: Network, device: Device, site: Site, carried: tuple[Service, ...]) -> Database | None:
+    if not {"database", "scratch"} & set(device.duties):
+        return None
+    clients = []
+    for flow in network.flows:
+        if flow.to_zone != device.zone or "tcp/5432" not in flow.ports:
+            continue
+        if flow.to_service and flow.to_service not in {service.name for service in carried}:
+            continue
+        opened = ends.openers(network, site, flow)
+        for prefix in (*opened.v4, *opened.v6):
+            clients.append(Client(flow.id, flow.identity or "all", length(prefix)))
+    protection = next((each for each in network.protections if each.device == device.name), None)
+    own = [bare(address) for interface in device.interfaces for address in (interface.v4, interface.v6)]
+    own += [address for service in carried if "tcp/5432" in service.ports for address in (service.v4, service.v6)]
+    return Database(
+        listen=tuple(own),
+        clients=tuple(dict.fromkeys(clients)),
+        stanza=protection.stanza if protection else "",
+        archive_timeout_seconds=protection.archive_timeout_seconds if protection else 0,
+    )
+
+
+def _backup(network: Network, device: Device) -> Backup | None:
+    mine = [
+        each for each in network.protections if device.name in (each.device, each.repository, each.scratch)
+    ]
+    if not mine:
+        return None
+    first = mine[0]
+    zone = network.devices[first.repository].zone
+    service = next(each for each in network.services_at[first.site, zone] if each.name == first.repository_service)
+    repository = device.name == first.repository
+    return Backup(
+        repository="" if repository else service.fqdn,
+        peer=network.devices[first.repository].fqdn,
+        stanzas=tuple(_stanza(network, each) for each in mine),
+        serves=repository or any(each.device == device.name for each in mine),
+    )
+
+
+def _stanza(network: Network, protection: Protection) -> Stanza:
+    host = network.devices[protection.device].fqdn
+    scratch = (network.devices[protection.scratch].fqdn,) if protection.scratch else ()
+    return Stanza(protection.stanza, host, protection.retention_full, (host, *scratch))
+
+
+def _metrics(network: Network, device: Device, site: Site) -> Metrics:
+    exporters: list[Target] = []
+    children: list[Target] = []
+    for flow in network.flows:
+        if flow.verdict != "allow" or flow.from_zone != device.zone or not ends.has(site, flow.from_zone):
+            continue
+        if flow.from_levels and site.level not in flow.from_levels:
+            continue
+        for other in network.related(site, flow.relation):
+            if flow.to_levels and other.level not in flow.to_levels:
+                continue
+            if NODE_EXPORTER in flow.ports:
+                exporters += _exporters(network, other, flow)
+            if PROMETHEUS in flow.ports and other.key != site.key:
+                children += [
+                    Target(service.device, other.key, service.zone, service.v4)
+                    for service in network.services_at.get((other.key, flow.to_zone), ())
+                    if PROMETHEUS in service.ports
+                ]
+    return Metrics(site.key, site.region, tuple(dict.fromkeys(exporters)), tuple(dict.fromkeys(children)))
+
+
+def _exporters(network: Network, site: Site, flow: Flow) -> list[Target]:
+    found = []
+    for device in ends.devices(network, site):
+        if flow.to_zone == TRANSIT and device.loopback4:
+            found.append(Target(device.name, site.key, TRANSIT, device.loopback4))
+        elif device.role == "host" and device.zone == flow.to_zone:
+            found.append(Target(device.name, site.key, device.zone, bare(device.interfaces[0].v4)))
+    return found

@@ -1,0 +1,157 @@
+"""Network → trees, and trees → `build/`. Rendering is a function of values; `write` is the edge.
+
+Zone serials are the one thing a tree takes from before: they lie with the list of devices in `build/.rendered/<province>.json`,
+so that a serial grows when its zone's content changed and at no other time, whoever renders how often.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import msgspec
+
+from ground import files, tree
+from ground.tree import Tree
+from inventory import dns
+from inventory.dialects import bind, chrony, debian, frr, nftables, pgbackrest, postgresql, prometheus
+from inventory.dns import Serials, Server
+from inventory.file import File
+from inventory.intent import Intent, intent
+from ip_plan.network import Network, Shard
+
+STATES = ".rendered"
+
+
+class Rendered(msgspec.Struct, frozen=True):
+    """The tree of one device with the contents of its files, by source."""
+
+    tree: Tree
+    contents: dict[str, bytes]
+
+
+class State(msgspec.Struct, frozen=True):
+    """What is kept of a rendered province."""
+
+    devices: tuple[str, ...]
+    serials: dict[str, tuple[str, int]]
+
+
+class Written(msgspec.Struct, frozen=True):
+    """What `write` did."""
+
+    devices: int
+    """Rendered."""
+    files: int
+    """Files that these devices have."""
+    changed: tuple[str, ...]
+    """Devices with a changed file."""
+    removed: tuple[str, ...]
+    """Devices that no longer exist."""
+
+
+def of(intended: Intent, serials: Serials, *, lab: bool) -> Rendered:
+    """The tree of one device."""
+    listed = [
+        *debian.files(intended, lab=lab),
+        *frr.files(intended),
+        *nftables.files(intended),
+        *chrony.files(intended, lab=lab),
+        *bind.files(intended, serials),
+        *postgresql.files(intended),
+        *pgbackrest.files(intended),
+        *prometheus.files(intended),
+    ]
+    entries = tuple(file.entry() for file in listed)
+    contents = {entry.source: file.content.encode() for entry, file in zip(entries, listed, strict=True)}
+    return Rendered(Tree(intended.device.name, entries, units(listed)), contents)
+
+
+def units(listed: list[File]) -> tuple[str, ...]:
+    """The units that have to run: those that take files up, without the one that only applies settings once."""
+    return tuple(dict.fromkeys(file.unit for file in listed if file.unit and file.unit != "systemd-sysctl.service"))
+
+
+def render(
+    network: Network,
+    *,
+    provinces: Collection[str] | None = None,
+    devices: Collection[str] | None = None,
+    lab: bool,
+    serials: Serials | None = None,
+) -> Iterator[Rendered]:
+    """The trees of all loaded devices, or of some provinces or devices only, in order of their names per province."""
+    for shard in network.shards:
+        if provinces is None or shard.province in provinces:
+            yield from _shard(network, shard, devices, serials or Serials(), lab, dns.servers(network, shard))
+
+
+def _shard(
+    network: Network,
+    shard: Shard,
+    devices: Collection[str] | None,
+    serials: Serials,
+    lab: bool,
+    servers: dict[str, Server],
+) -> Iterator[Rendered]:
+    for device in shard.devices:
+        if devices is None or device.name in devices:
+            yield of(intent(network, device, servers.get(device.site)), serials, lab=lab)
+
+
+def write(
+    build: Path,
+    network: Network,
+    *,
+    provinces: Collection[str] | None = None,
+    devices: Collection[str] | None = None,
+    lab: bool,
+) -> Written:
+    """Render into `build`, touching only what changed; folders of devices that no longer exist are removed.
+
+    Every file is whole at any moment. A run that is cut short is completed by the next one.
+    """
+    count = total = 0
+    changed: list[str] = []
+    removed: list[str] = []
+    with files.lock(build / ".lock"):
+        states = _states(build)
+        for shard in network.shards:
+            if provinces is not None and shard.province not in provinces:
+                continue
+            before = states.get(shard.province, State((), {}))
+            serials = Serials(before.serials)
+            servers = dns.servers(network, shard)
+            # First: a serial that a device may have seen is never given to another content.
+            states[shard.province] = state = State(
+                tuple(device.name for device in shard.devices),
+                {zone.name: (zone.key, serials.next(zone)) for server in servers.values() for zone in server.zones},
+            )
+            files.write(build / STATES / f"{shard.province}.json", msgspec.json.encode(state))
+            for rendered in _shard(network, shard, devices, serials, lab, servers):
+                count += 1
+                total += len(rendered.contents)
+                if tree.write(build / rendered.tree.device, rendered.tree, rendered.contents):
+                    changed.append(rendered.tree.device)
+        if provinces is None:
+            for gone in set(states) - set(network.keys):
+                del states[gone]
+                (build / STATES / f"{gone}.json").unlink()
+        living = {name for state in states.values() for name in state.devices}
+        for folder in sorted(build.iterdir()):
+            # A folder without a tree is not ours, or was cut off before it was whole: then its device is living.
+            if folder.name not in living and (folder / "tree.json").is_file():
+                # tree.json last: it is what says that the rest has to go.
+                shutil.rmtree(folder / "files", ignore_errors=True)
+                (folder / "tree.json").unlink()
+                shutil.rmtree(folder)
+                removed.append(folder.name)
+    return Written(count, total, tuple(changed), tuple(removed))
+
+
+def _states(build: Path) -> dict[str, State]:
+    folder = build / STATES
+    if not folder.is_dir():
+        return {}
+    return {path.stem: msgspec.json.decode(path.read_bytes(), type=State) for path in sorted(folder.glob("*.json"))}

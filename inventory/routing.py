@@ -1,0 +1,235 @@
+"""Routes of one device, as values: who its neighbours are, what each may say, and what is told to each.
+
+Between levels BGP carries summaries: a child announces the blocks the ledger granted to its region, a parent the national
+supernets and the blocks of its own branch. Inside a centre OSPF carries every segment. What passes between the two is named
+prefix by prefix, so that neither can hand a route back.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from inventory import ends
+from inventory.ends import Dual
+from ip_plan.network import Device, Network, Site
+
+PREFERENCE = {"primary": 200, "backup": 100}
+"""Local preference of what comes over a line."""
+METRIC = {"primary": 100, "backup": 200}
+"""MED of what goes out over a line; lower wins."""
+
+
+class Neighbour(msgspec.Struct, frozen=True):
+    """A BGP neighbour: one session for each family, and the policy of both directions."""
+
+    key: str
+    """Its device: policies are named by it, so that a new neighbour renames nobody's."""
+    asn: int
+    relation: Literal["parent", "child", "inside"]
+    rank: Literal["primary", "backup"]
+    address4: str
+    address6: str
+    accept: Dual
+    """Exactly these prefixes are taken; from `inside`, these and what lies in them."""
+    announce: Dual
+    """Exactly these prefixes are told; to `inside`, these and what lies in them, without the site's own segments."""
+
+
+class Static(msgspec.Struct, frozen=True):
+    """A route that nobody announces."""
+
+    prefix: str
+    via: str
+    """Next hop, or `blackhole`."""
+    distance: int = 1
+
+
+class Cable(msgspec.Struct, frozen=True):
+    """An interface on which OSPF finds neighbours."""
+
+    name: str
+    cost: int
+
+
+class Routing(msgspec.Struct, frozen=True):
+    """The routing of one device."""
+
+    router_id: str
+    asn: int
+    """0: no BGP here."""
+    loopback6: str
+    ospf: bool
+    cables: tuple[Cable, ...] = ()
+    passive: tuple[str, ...] = ()
+    """Interfaces whose prefixes OSPF carries without asking for neighbours."""
+    neighbours: tuple[Neighbour, ...] = ()
+    aggregates: Dual = Dual()
+    """Summaries made here while something in them is reachable."""
+    networks: Dual = Dual()
+    """Prefixes told to BGP as they stand in the table."""
+    segments: Dual = Dual()
+    """OSPF → BGP: the zones of this site."""
+    outside: Dual = Dual()
+    """BGP → OSPF: what the firewall has to reach."""
+    metric: int = 100
+    """Of `outside`: the first router of a site is preferred."""
+    statics: tuple[Static, ...] = ()
+
+
+def blocks(network: Network, site: Site) -> Dual:
+    """The blocks granted to a centre's region; empty for sites that live in another region's."""
+    region = network.regions.get(site.region)
+    if region is None or site.kind != "centre":
+        return Dual()
+    return Dual(region.blocks4, region.blocks6)
+
+
+def below(network: Network, site: Site) -> Dual:
+    """All that the ledger granted to `site` and to the sites whose lines end at it, segment by segment."""
+    loopbacks = [
+        Dual((f"{device.loopback4}/32",), (f"{device.loopback6}/128",))
+        for device in ends.devices(network, site)
+        if device.loopback4
+    ]
+    zones = [Dual((zone.v4,), (zone.v6,)) for zone in site.zones]
+    return ends.join([*zones, *loopbacks, *(below(network, child) for child in behind(network, site))])
+
+
+def behind(network: Network, site: Site) -> list[Site]:
+    """The sites at the lower end of the lines of `site`."""
+    found = {
+        interface.peer_site
+        for device in ends.devices(network, site)
+        for interface in device.interfaces
+        if interface.kind == "wan" and not ends.upward(network, device, interface)
+    }
+    return [network.known_sites[key] for key in sorted(found) if key in network.known_sites]
+
+
+def summaries(network: Network, site: Site) -> Dual:
+    """What `site` announces to the centre that serves it: one summary per block, or its segments where it has no block."""
+    return blocks(network, site) or below(network, site)
+
+
+def branch(network: Network, site: Site) -> Dual:
+    """What `site` announces to the sites it serves: the supernets, and the blocks of its branch from the province down."""
+    chain: list[Dual] = []
+    current: Site | None = site
+    while current is not None and current.level != "ministry":
+        chain.insert(0, blocks(network, current))
+        current = network.known_sites.get(current.parent)
+    return ends.join([supernets(network), *chain])
+
+
+def supernets(network: Network) -> Dual:
+    """The whole network, in both families."""
+    return Dual((network.meta.supernet4,), (network.meta.supernet6,))
+
+
+def routing(network: Network, device: Device) -> Routing | None:
+    """The routing of `device`; None for a host."""
+    if device.role == "host":
+        return None
+    site = network.sites[device.site]
+    if device.role == "firewall":
+        return _inside(network, device)
+    if device.role == "access":
+        return _office(network, device, site)
+    return _router(network, device, site)
+
+
+def _inside(network: Network, device: Device) -> Routing:
+    cables = tuple(
+        Cable(interface.name, network.links[interface.link].cost if interface.link in network.links else 10)
+        for interface in device.interfaces
+        if interface.kind == "inside"
+    )
+    passive = ("lo", *(interface.name for interface in device.interfaces if interface.kind != "inside"))
+    return Routing(device.loopback4, 0, device.loopback6, True, cables, passive)
+
+
+def _router(network: Network, device: Device, site: Site) -> Routing:
+    routers = [other for other in ends.devices(network, site) if other.role == "router"]
+    served = network.children.get(site.key, ())
+    own = supernets(network) if site.level == "ministry" else blocks(network, site)
+    statics = _statics(network, device)
+    return msgspec.structs.replace(
+        _inside(network, device),
+        asn=device.asn or site.asn,
+        neighbours=(*_lines(network, device, site), *_pair(network, device, routers)),
+        aggregates=own,
+        # Only the other router of a pair has to hear of them: what leaves the site is the block they lie in.
+        networks=Dual(
+            tuple(static.prefix for static in statics if len(routers) > 1 and ":" not in static.prefix),
+            tuple(static.prefix for static in statics if len(routers) > 1 and ":" in static.prefix),
+        ),
+        segments=ends.join(Dual((zone.v4,), (zone.v6,)) for zone in site.zones),
+        outside=ends.join([branch(network, site), *(blocks(network, child) for child in served)]),
+        metric=100 * (1 + [router.name for router in routers].index(device.name)),
+        statics=statics,
+    )
+
+
+def _office(network: Network, device: Device, site: Site) -> Routing:
+    statics = _statics(network, device)
+    # A segment that is down must not lead back up to the summary that brought the packet here.
+    closed = [Static(zone.v4, "blackhole", 254) for zone in site.zones]
+    closed += [Static(zone.v6, "blackhole", 254) for zone in site.zones]
+    asn = device.asn or site.asn
+    return Routing(
+        router_id=device.loopback4,
+        asn=asn,
+        loopback6=device.loopback6,
+        ospf=False,
+        neighbours=_lines(network, device, site),
+        networks=below(network, site) if asn else Dual(),
+        statics=(*statics, *closed),
+    )
+
+
+def _lines(network: Network, device: Device, site: Site) -> tuple[Neighbour, ...]:
+    found = []
+    for interface in device.interfaces:
+        other = network.known_sites.get(interface.peer_site)
+        if interface.kind != "wan" or other is None or not interface.peer_asn or not (device.asn or site.asn):
+            continue
+        up = ends.upward(network, device, interface)
+        link = network.links.get(interface.link)
+        found.append(
+            Neighbour(
+                key=interface.peer,
+                asn=interface.peer_asn,
+                relation="parent" if up else "child",
+                rank=link.rank if link else "primary",
+                address4=interface.peer4,
+                address6=interface.peer6,
+                accept=branch(network, other) if up else summaries(network, other),
+                announce=summaries(network, site) if up else branch(network, site),
+            )
+        )
+    return tuple(found)
+
+
+def _pair(network: Network, device: Device, routers: list[Device]) -> tuple[Neighbour, ...]:
+    everything = supernets(network)
+    return tuple(
+        Neighbour(other.name, other.asn, "inside", "primary", other.loopback4, other.loopback6, everything, everything)
+        for other in routers
+        if other.name != device.name
+    )
+
+
+def _statics(network: Network, device: Device) -> tuple[Static, ...]:
+    """Routes over lines whose one end has no AS: down to the office's segments, up to the supernets."""
+    site = network.sites[device.site]
+    found: list[Static] = []
+    for interface in device.interfaces:
+        other = network.known_sites.get(interface.peer_site)
+        if interface.kind != "wan" or other is None or (interface.peer_asn and (device.asn or site.asn)):
+            continue
+        to = supernets(network) if ends.upward(network, device, interface) else below(network, other)
+        found += [Static(prefix, interface.peer4) for prefix in to.v4]
+        found += [Static(prefix, interface.peer6) for prefix in to.v6]
+    return tuple(found)
