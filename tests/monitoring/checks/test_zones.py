@@ -1,0 +1,145 @@
+"""Zone probes: verdicts with recorded answers, and with real packets through a real nftables firewall."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from ground.record import Record
+from ground.remote import Session
+from ip_plan.network import Flow
+from monitoring.checks import zones
+from monitoring.checks.crew import crew
+from monitoring.checks.look import Found, Look, hosts
+from tests.monitoring.checks import sample, wires
+
+TARGET = "twin:test"
+
+
+@pytest.fixture(scope="module")
+def laid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Session, str]]:
+    folder = tmp_path_factory.mktemp("wires")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PATH", f"{folder}:/usr/sbin:/usr/bin:/sbin:/bin")
+    with wires.laid(folder) as made:
+        yield made
+    patch.undo()
+
+
+def probe(session: Session, flows: tuple[Flow, ...] = sample.FLOWS) -> Found:
+    look = Look(sample.network(flows), session, TARGET)
+    with crew(session, [host.name for host in hosts(look.network)]) as members:
+        return zones.run(look, members)
+
+
+def by_pair(found: Found) -> dict[tuple[str, str], Record]:
+    return {(record.subject.zone, record.subject.peer.rpartition(":")[2]): record for record in found.records}
+
+
+def test_what_the_filter_does_is_what_the_plan_says(laid: tuple[Session, str]) -> None:
+    session, firewall = laid
+    wires.rules(firewall, wires.RULES)
+    found = by_pair(probe(session))
+    assert len(found) == 6
+    assert {record.result for record in found.values()} == {"pass"}, found
+    assert all(record.seen == record.expected > 0 for record in found.values())
+    assert found["access", "production"].reason.endswith("4 of them open")
+
+
+ESTABLISHED = "ct state established,related accept"
+PULL = "ip saddr 10.9.2.0/24 ip daddr { 10.9.1.10, 10.9.1.20 } tcp dport 5432 accept"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "pair", "words"),
+    [
+        # A row that the filter forgot, in one family only.
+        (
+            "ip6 saddr fd09:3::/64 ip6 daddr { fd09:1::10, fd09:1::21 } tcp dport 443 accept",
+            "",
+            ("access", "production"),
+            "dropped, the plan says open",
+        ),
+        # A permission nobody wrote.
+        (
+            ESTABLISHED,
+            f"{ESTABLISHED}\n ip saddr 10.9.1.10 ip daddr 10.9.3.10 tcp dport 22 accept",
+            ("production", "access"),
+            "the plan says closed",
+        ),
+        # A filter that says no is no answer from the host, whichever way it says so.
+        (
+            PULL,
+            "ip saddr 10.9.2.0/24 tcp dport 5432 reject",
+            ("exchange", "production"),
+            "rejected, the plan says open",
+        ),
+        (
+            PULL,
+            "ip saddr 10.9.2.0/24 tcp dport 5432 reject with icmp type admin-prohibited",
+            ("exchange", "production"),
+            "rejected, the plan says open",
+        ),
+        (
+            "ip6 saddr fd09:2::/64 ip6 daddr fd09:3::/64 icmpv6 type echo-request accept",
+            "",
+            ("exchange", "access"),
+            "icmp/echo is dropped, the plan says open",
+        ),
+    ],
+)
+def test_every_difference_between_plan_and_filter_is_found(
+    laid: tuple[Session, str], before: str, after: str, pair: tuple[str, str], words: str
+) -> None:
+    session, firewall = laid
+    assert before in wires.RULES
+    wires.rules(firewall, wires.RULES.replace(before, after))
+    found = by_pair(probe(session))
+    assert found[pair].result == "fail"
+    assert words in found[pair].reason
+    assert {key for key, record in found.items() if record.result != "pass"} == {pair}
+
+
+def test_an_answer_of_another_host_is_no_answer(laid: tuple[Session, str]) -> None:
+    session, firewall = laid
+    nat = "table ip nat { chain pre { type nat hook prerouting priority -100; ip daddr 10.9.1.21 tcp dport 443 dnat to 10.9.2.10:53\n }\n }"
+    allow = wires.RULES.replace(
+        "ct state established,related accept", "ct state established,related accept\n ct status dnat accept"
+    )
+    wires.rules(firewall, allow + nat)
+    found = by_pair(probe(session))
+    assert found["access", "production"].result == "fail"
+    assert "answered by another host" in found["access", "production"].reason
+
+
+def test_a_cut_line_is_no_filter(laid: tuple[Session, str]) -> None:
+    session, firewall = laid
+    wires.rules(firewall, wires.RULES.replace("policy drop;", 'policy drop; iifname "z3" drop; oifname "z3" drop;'))
+    found = by_pair(probe(session))
+    assert found["access", "production"].result == "fail", "what the plan opens is closed"
+    assert found["production", "access"].result == "not-observed", "what the plan closes cannot be told"
+    assert "nothing passes between" in found["production", "access"].reason
+    assert found["production", "exchange"].result == "pass"
+
+
+def test_a_host_that_cannot_be_reached(laid: tuple[Session, str]) -> None:
+    session, firewall = laid
+    wires.rules(firewall, wires.RULES)
+    reaches = {**session.reaches}
+    gone = reaches.pop("990121100-accs1")
+    for left in (reaches, {**reaches, "990121100-accs1": type(gone)("nowhere", "none")}):
+        found = by_pair(probe(Session(left, session.folder)))
+        assert {key for key, record in found.items() if record.result == "not-observed"} == {
+            ("access", "production"), ("access", "exchange"), ("production", "access"), ("exchange", "access"),
+        }  # fmt: skip
+        assert found["access", "production"].seen == 0 < found["access", "production"].expected
+        assert found["production", "exchange"].result == "pass"
+
+
+def test_a_denied_row_of_the_plan_is_a_difference(laid: tuple[Session, str]) -> None:
+    session, firewall = laid
+    wires.rules(firewall, wires.RULES)
+    found = by_pair(probe(session, tuple(flow for flow in sample.FLOWS if flow.id != "FL-02-pull")))
+    assert found["exchange", "production"].result == "fail"
+    assert {key for key, record in found.items() if record.result == "fail"} == {("exchange", "production")}
