@@ -351,16 +351,15 @@ def apply(wanted: dict[str, Any], check: bool) -> dict[str, Any]:
         (unit, action) for unit, action in stale.values()
     ]
     pending = waiting(takers, [*(entry["target"] for entry in differing), *stale])
-    for unit in dropped:
-        pending.pop(unit, None)
+    # A unit that does not run yet reads the new files when it is started.
+    active = running([unit for unit in pending if unit != DAEMON and unit not in dropped])
+    pending = {unit: action for unit, action in pending.items() if unit in active or unit == DAEMON}
 
     if not absent:
         validate(entries, differing)
     if not check:
         install(wanted, earlier, pending, differing, stale, dropped)
 
-    # A unit that does not run yet reads the new files when it is started.
-    active = running([unit for unit in pending if unit != DAEMON])
     reloads = sorted(unit for unit in active if pending[unit] == "reload")
     restarts = sorted(unit for unit in active if pending[unit] == "restart")
     states = dict.fromkeys(units, "started") | dict.fromkeys(reloads, "reloaded") | dict.fromkeys(restarts, "restarted")
