@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -17,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from cryptography.hazmat.primitives import serialization
@@ -383,10 +384,11 @@ def within(root: Path, target: str) -> Path:
     *folders, last = [part for part in target.split("/") if part not in ("", ".")]
     found: list[str] = []
     todo = folders[::-1]
-    for _ in range(200):
-        if not todo:
-            break
+    steps = 0
+    while todo:
         part = todo.pop()
+        if (steps := steps + 1) > 200:
+            raise OSError(errno.ELOOP, "links among its folders loop", target)
         if part == "..":
             found = found[:-1]
             continue
@@ -402,6 +404,23 @@ def within(root: Path, target: str) -> Path:
 
 def _launch(place: Place, node: Node, layout: Layout) -> None:
     folder = place.folder(node.name)
+    spec, line = launch(place, node, layout)
+    (folder / "launch.json").write_bytes(msgspec.json.encode(spec))
+    with open(folder / "supervisor.log", "ab") as log:
+        done = subprocess.run(line, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True)
+    if done.returncode:
+        said = (folder / "supervisor.log").read_text()[-500:]
+        raise mistake.one(
+            "JB3006",
+            f"its supervisor did not start (exit {done.returncode}): {said.strip()}",
+            "Run `jinbao twin doctor`, then the same command again.",
+            subject=node.name,
+        )
+
+
+def launch(place: Place, node: Node, layout: Layout) -> tuple[dict[str, Any], list[str]]:
+    """What the supervisor of a node is told (its launch file), and the command line that starts it."""
+    folder = place.folder(node.name)
     machine = place.netns(node.name)
     folders = cgroups.node_folders(layout, place.lab, node.name)
     scoped = layout.kind == "scopes"
@@ -416,21 +435,8 @@ def _launch(place: Place, node: Node, layout: Layout) -> None:
         "argv": [*(cgroups.scope(place.lab, machine) if scoped else []), *nspawn(node, machine, folder / "root")],
         "env": {"PATH": program.path(), "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"},
     }
-    launch = folder / "launch.json"
-    launch.write_bytes(msgspec.json.encode(spec))
-    line = [sys.executable, "-I", "-S", str(Path(__file__).with_name("supervisor.py")), str(launch)]
-    if scoped:
-        line = [*cgroups.scope(place.lab, f"{machine}.supervisor"), *line]
-    with open(folder / "supervisor.log", "ab") as log:
-        done = subprocess.run(line, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True)
-    if done.returncode:
-        said = (folder / "supervisor.log").read_text()[-500:]
-        raise mistake.one(
-            "JB3006",
-            f"its supervisor did not start (exit {done.returncode}): {said.strip()}",
-            "Run `jinbao twin doctor`, then the same command again.",
-            subject=node.name,
-        )
+    line = [sys.executable, "-I", "-S", str(Path(__file__).with_name("supervisor.py")), str(folder / "launch.json")]
+    return spec, [*(cgroups.scope(place.lab, f"{machine}.supervisor") if scoped else []), *line]
 
 
 def nspawn(node: Node, machine: str, root: Path) -> list[str]:
