@@ -272,11 +272,12 @@ def build(
     blocks4: list[Block],
     blocks6: list[Block],
     top: Top | None,
+    label: str = "",
     below: Iterable[tuple[Top, tuple[Uplink, ...]]] = (),
 ) -> tuple[Shard, Grants, Top | None, tuple[Uplink, ...], list[Mistake]]:
     """Grant what is missing and assemble the shard of one province, or of the ministry (`top` is None then).
 
-    `below`: for the ministry, what the provinces handed up. Raises Short when the province needs a further block.
+    `label`: the province's own, which the nation granted. `below`: for the ministry, what the provinces handed up. Raises Short when the province needs a further block.
     """
     rows, key = plan.regions, layout.key
     grants = Grants(plan, ledger, province, blocks4, blocks6)
@@ -295,10 +296,12 @@ def build(
     readings: dict[str, str] = {}
     for code in members:
         row = rows[code]
-        if row.level != "ministry" and row.kind != "grouping":
+        if row.level not in ("ministry", "province") and row.kind != "grouping":
             parents[key[code]] = key[_named_parent(rows, code)]
             readings[key[code]] = plan.names.readings.get(code, row.reading)
     labels = grants.labels(readings, parents)
+    if label:
+        labels[key[province]] = label
     root = plan.names.root
     for code in members:
         domains[code] = _domain(rows, key, labels, code, root)
@@ -642,6 +645,15 @@ def nation(plan: Plan, layout: Layout, ledger: Ledger, shorts: Mapping[str, list
     return mistakes
 
 
+def _province_labels(plan: Plan, layout: Layout, ledger: Ledger) -> dict[str, str]:
+    """Province → its label: siblings of one another, so the nation grants them."""
+    grants = Grants(plan, ledger, MINISTRY, [], [])
+    keys = {code: layout.key[code] for code in layout.provinces}
+    readings = {keys[code]: plan.names.readings.get(code, plan.regions[code].reading) for code in keys}
+    labels = grants.labels(readings, dict.fromkeys(readings, MINISTRY))
+    return {code: labels[key] for code, key in keys.items()}
+
+
 def _too_small(plan: Plan, family: int, length: int, row: Row) -> Mistake:
     document = plan.documents["addressing.yml"]
     place = document.place(("supernets", f"ipv{family}"))
@@ -698,6 +710,7 @@ class _Context(msgspec.Struct):
     staging: Path
     out: Path
     blocks: dict[str, tuple[list[Block], list[Block]]]
+    labels: dict[str, str]
     top: Top | None
 
 
@@ -717,7 +730,7 @@ def _province(code: str) -> Part:
         blocks = context.blocks[code]
         try:
             shard, grants, top, uplinks, mistakes = build(
-                context.plan, context.layout, code, ledger, *blocks, context.top
+                context.plan, context.layout, code, ledger, *blocks, context.top, context.labels[code]
             )
         except Short as short:
             return _empty(name, short=(short.family, short.length))
@@ -821,6 +834,7 @@ def _compile(
         if mistakes:
             raise Mistakes(mistakes)
         shorts = {}
+        labels = _province_labels(plan, layout, national)
         blocks = {
             code: (blocks_of(national, layout.key[code], 4), blocks_of(national, layout.key[code], 6))
             for code in layout.demand
@@ -828,7 +842,7 @@ def _compile(
         # Provinces need the ministry's site, the ministry its provinces' lines: its own grants come first, its shard last.
         # A copy of its grants is assembled twice; the second time nothing is new.
         top = build(plan, layout, MINISTRY, national, *blocks[MINISTRY], None)[2] if MINISTRY in layout.demand else None
-        _context.append(_Context(plan, layout, ledger_folder, staging, out, blocks, top))
+        _context.append(_Context(plan, layout, ledger_folder, staging, out, blocks, labels, top))
         try:
             todo = [code for code in largest_first if code not in done]
             parts = work.spread(_province, todo, executor)
@@ -847,7 +861,7 @@ def _compile(
     parts = [done[code] for code in layout.provinces]
     if MINISTRY in layout.demand:
         below = [(part.top, part.uplinks) for part in parts if part.top is not None]
-        shard, grants, _, _, wrong = build(plan, layout, MINISTRY, national, *blocks[MINISTRY], None, below)
+        shard, grants, _, _, wrong = build(plan, layout, MINISTRY, national, *blocks[MINISTRY], None, below=below)
         if wrong:
             raise Mistakes(wrong)
         _keep_national(national, layout, grants)
@@ -871,6 +885,7 @@ def _keep_national(national: Ledger, layout: Layout, grants: Grants) -> None:
     """The nation's ledger holds the ministry's own grants and every province's blocks; those in scope are living."""
     living = set(grants.living)
     keys = {layout.key[code] for code in layout.demand}
+    living |= {("label", key) for key in keys if ("label", key) in national.grants}
     living |= {key for key in national.grants if key[0] == "province" and key[1].split("#")[0] in keys}
     national.settle(living)
 
