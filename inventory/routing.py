@@ -146,7 +146,10 @@ def _inside(network: Network, device: Device) -> Routing:
         for interface in device.interfaces
         if interface.kind == "inside"
     )
-    passive = ("lo", *(interface.name for interface in device.interfaces if interface.kind != "inside"))
+    routers = sum(other.role == "router" for other in ends.devices(network, network.sites[device.site]))
+    # Of a single router's lines the block tells enough; one of a pair has to know which lines are the other's.
+    kinds = ("zone", "wan") if routers > 1 else ("zone",)
+    passive = ("lo", *(interface.name for interface in device.interfaces if interface.kind in kinds))
     return Routing(device.loopback4, 0, device.loopback6, True, cables, passive)
 
 
