@@ -88,6 +88,7 @@ class Agent:
         self.poll = select.epoll()
         self.nonce = os.urandom(8).hex().encode()
         self.listeners: dict[int, tuple[socket.socket, str]] = {}
+        self.serving: set[tuple[str, str]] = set()
         self.flying: dict[int, Task] = {}
         self.echoes: dict[tuple[int, int], Task] = {}
         self.errors: dict[tuple[str, int, int], str] = {}
@@ -103,11 +104,12 @@ class Agent:
 
     def listen(self, addresses: list[str], ports: list[str]) -> dict[str, object]:
         """Bind every (address, port) that is free. Answers what is bound, what a daemon has, and what is not on this host."""
-        bound, taken, missing, failed = [], [], [], []
+        bound = [[address, name] for address in addresses for name in ports if (address, name) in self.serving]
+        taken, missing, failed = [], [], []
         for address in addresses:
             for name in ports:
                 proto, _, number = name.partition("/")
-                if proto not in ("tcp", "udp"):
+                if proto not in ("tcp", "udp") or (address, name) in self.serving:
                     continue
                 kind = socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM
                 made = socket.socket(family(address), kind | socket.SOCK_NONBLOCK)
@@ -130,6 +132,7 @@ class Agent:
                         failed.append([address, name, os.strerror(why.errno or 0)])
                     continue
                 bound.append([address, name])
+                self.serving.add((address, name))
                 self.listeners[made.fileno()] = (made, proto)
                 self.poll.register(made.fileno(), select.EPOLLIN)
         return {"nonce": self.nonce.decode(), "bound": bound, "taken": taken, "missing": missing, "failed": failed}
