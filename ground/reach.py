@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from ground import files
+from ground import files, mistake
 
 
 class Reach(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,6 +27,25 @@ class Reach(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def read(path: Path) -> dict[str, Reach]:
     """Device → reach. Raises FileNotFoundError or msgspec.ValidationError."""
     return msgspec.json.decode(path.read_bytes(), type=dict[str, Reach])
+
+
+def file(state: Path, target: str) -> Path:
+    """Where the reach of `target` lies below the state folder: `twin/<lab>/reach.json`, or `production/reach.json`."""
+    kind, _, lab = target.partition(":")
+    return state / kind / lab / "reach.json" if lab else state / kind / "reach.json"
+
+
+def of(state: Path, target: str) -> dict[str, Reach]:
+    """How the devices of `target` are reached. Raises Mistakes (JB4007) when nothing says so."""
+    path = file(state, target)
+    try:
+        return read(path)
+    except FileNotFoundError:
+        what = f"nothing says how the devices of {target} are reached"
+        cure = f"Bring the target up first (`jinbao twin up --at {target}`), or write this file by hand."
+        raise mistake.one("JB4007", what, cure, file=str(path)) from None
+    except msgspec.MsgspecError as why:
+        raise mistake.one("JB4007", f"damaged: {why}", "Have it written again by its owner.", file=str(path)) from None
 
 
 def write(path: Path, reaches: Mapping[str, Reach]) -> bool:

@@ -1,0 +1,111 @@
+"""`jinbao check run`, as far as it looks from outside: progress while it looks, records kept as they come, a table at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ground import invocation
+from ground.invocation import At, Format, Plan, State
+
+if TYPE_CHECKING:
+    from ground.record import Record, Recorder
+    from ground.remote import Session
+    from ip_plan.network import Network
+    from monitoring.checks.look import Found
+
+app = typer.Typer(help="Look at the running network from outside.", no_args_is_help=True)
+
+GOOD = ("pass", "waived", "not-applicable")
+SHOWN = 20
+Only = Annotated[
+    list[str], typer.Option("--only", help="A subject (zones, routing …) or the id of a check; repeatable.")
+]
+
+
+@app.callback()
+def check() -> None:
+    """Look at the running network from outside."""
+
+
+@app.command("run")
+def run_command(
+    plan: Plan = invocation.PLAN,
+    at: At = invocation.AT,
+    state: State = invocation.STATE,
+    only: Only = [],  # noqa: B006  (typer reads it, nobody changes it)
+    format: Format = "table",
+) -> None:
+    """Check sessions, prefixes, zones, names, time, databases and backups, and keep what was seen as evidence."""
+    from ground import reach, remote
+    from ip_plan import compile as compiler
+    from monitoring.checks.look import tool
+    from monitoring.evidence import log
+
+    with invocation.guarded():
+        network = compiler.compiled(plan, state)
+        session = remote.session(reach.of(state, at))
+        try:
+            records = observe(network, session, at, log.of(state, at, tool()), only)
+        finally:
+            remote.close(session)
+        report(records, format)
+        invocation.leave(invocation.DONE if all(record.result in GOOD for record in records) else invocation.FOUND)
+
+
+def observe(
+    network: Network, session: Session, target: str, recorder: Recorder, only: Collection[str] = ()
+) -> list[Record]:
+    """Look at everything (or `only` those), with progress for people; every part is handed to `recorder` as it comes.
+
+    Raises Mistakes: JB6101, and what the recorder raises.
+    """
+    from monitoring.checks import run
+
+    def keep(found: Found) -> None:
+        recorder.add(found.records, found.details)
+
+    with progress() as told:
+        return run.run(network, session, target, only, told=told, kept=keep)
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """A line that says what is being looked at; nothing where nobody looks at a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda step: None
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    with Progress(SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"), transient=True) as bar:
+        task = bar.add_task("looking", total=None)
+        yield lambda step: bar.update(task, description=step)
+
+
+def report(records: Sequence[Record], format: str = "table") -> None:
+    """Print the records: counts by check and result, then what is not as it should be with its reason."""
+    if format == "json":
+        invocation.emit(records)
+        return
+    counts = Counter((record.check, record.result) for record in records)
+    width = max((len(record.check) for record in records), default=0)
+    for check in sorted({record.check for record in records}):
+        said = ", ".join(f"{count} {result}" for (name, result), count in sorted(counts.items()) if name == check)
+        print(f"{check:<{width}}  {said}")
+    bad = [record for record in records if record.result not in GOOD]
+    for record in bad[:SHOWN]:
+        print(f"{record.result}  {record.check}  {_subject(record)}: {record.reason}")
+    if len(bad) > SHOWN:
+        print(f"… {len(bad) - SHOWN} more; --format json shows all of them")
+    print(f"{len(records)} observations, {len(bad)} not as they should be.")
+
+
+def _subject(record: Record) -> str:
+    subject = record.subject
+    here = ":".join(filter(None, (subject.site or subject.region, subject.zone, subject.device)))
+    return f"{here} → {subject.peer}" if subject.peer else here
