@@ -22,7 +22,6 @@ PROGRAMS = {
     "systemctl": "systemd",
     "ip": "iproute2",
     "tc": "iproute2",
-    "nft": "nftables",
     "nc": "netcat-openbsd",
     "ssh": "openssh-client",
     "mount": "mount",
@@ -92,14 +91,14 @@ def gather() -> Facts:
     )
 
 
-def examine(facts: Facts, nodes: int = 0) -> list[Mistake]:
-    """What is missing for a lab of `nodes` nodes and what to do about it; an empty list means that it can run."""
-    return sorted(_findings(facts, nodes))
+def examine(facts: Facts, nodes: int = 0, *, tun: bool = False) -> list[Mistake]:
+    """What is missing for a lab of `nodes` nodes (some of them with a tunnel device) and what to do about it."""
+    return sorted(_findings(facts, nodes, tun))
 
 
-def require(facts: Facts, nodes: int = 0) -> None:
+def require(facts: Facts, nodes: int = 0, *, tun: bool = False) -> None:
     """Raises `Mistakes` where a lab of `nodes` nodes cannot run."""
-    found = examine(facts, nodes)
+    found = examine(facts, nodes, tun=tun)
     if any(finding.severity == "error" for finding in found):
         raise Mistakes(found, "nothing was started")
 
@@ -112,7 +111,7 @@ def settle(facts: Facts) -> list[str]:
     return changed
 
 
-def _findings(facts: Facts, nodes: int) -> Iterator[Mistake]:
+def _findings(facts: Facts, nodes: int, tun: bool) -> Iterator[Mistake]:
     if not facts.root:
         yield _finding("JB3001", "user", "not root; namespaces and mounts need it", "Run the command with sudo.")
     missing = {name: PROGRAMS[name] for name in PROGRAMS if name not in facts.programs}
@@ -127,7 +126,7 @@ def _findings(facts: Facts, nodes: int) -> Iterator[Mistake]:
             "`mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd`.",
         )
     if facts.root and not {"ip", "unshare", "mount"} & missing.keys():
-        yield from _abilities(facts)
+        yield from _abilities(facts, tun)
     need = IMAGE_MB if not facts.image else 200
     if facts.disk_mb < need:
         yield _finding(
@@ -147,7 +146,9 @@ def _findings(facts: Facts, nodes: int) -> Iterator[Mistake]:
         )
 
 
-def _abilities(facts: Facts) -> Iterator[Mistake]:
+def _abilities(facts: Facts, tun: bool) -> Iterator[Mistake]:
+    if tun and "tun" not in facts.abilities:
+        yield _finding("JB3003", "/dev/net/tun", "missing, and a node asks for it", "`modprobe tun`.")
     if "overlay" not in facts.abilities:
         yield _finding(
             "JB3002", "overlayfs", "cannot be mounted", "`modprobe overlay`; a container must run privileged."

@@ -332,7 +332,8 @@ def _script(layer: str, script: str, *arguments: object) -> None:
         done = subprocess.run(line, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=environment)
     if done.returncode:
         said = log.read_text(errors="replace")
-        if "No space left on device" in said:
+        # debootstrap does not always say why a package could not be stored.
+        if "No space left on device" in said or shutil.disk_usage(cache()).free < 10_000_000:
             raise places.full(cache())
         last = "\n".join(f"    | {line}" for line in said.splitlines()[-12:])
         raise mistake.one(

@@ -59,7 +59,7 @@ def up(lab: Lab, state_dir: Path, trees: Mapping[str, Path] | None = None, progr
     Raises `Mistakes` JB3001–JB3014.
     """
     topology.require(lab)
-    base, layout = prepared(len(lab.nodes), progress)
+    base, layout = prepared(len(lab.nodes), progress, tun=any(node.tun for node in lab.nodes))
     place = places.at(state_dir, lab.name)
     with opened(place), places.room(place.state):
         _same(place, lab)
@@ -154,10 +154,10 @@ def find(name: str, state_dir: Path | None = None) -> Place:
     return Place(name, folder)
 
 
-def prepared(nodes: int = 1, progress: Progress = quiet) -> tuple[Image, Layout]:
+def prepared(nodes: int = 1, progress: Progress = quiet, *, tun: bool = False) -> tuple[Image, Layout]:
     """See that this machine can run that many nodes, raise the kernel's limits, build the image. Raises `Mistakes`."""
     facts = doctor.gather()
-    doctor.require(facts, nodes)
+    doctor.require(facts, nodes, tun=tun)
     doctor.settle(facts)
     assert facts.layout
     return image.build(progress), facts.layout

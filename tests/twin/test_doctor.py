@@ -63,6 +63,12 @@ def test_little_memory_is_a_warning() -> None:
     doctor.require(facts, 45)
 
 
+def test_tunnel_device_only_where_asked_for() -> None:
+    facts = but(abilities=GOOD.abilities - {"tun"})
+    assert doctor.examine(facts, 1) == []
+    assert [finding.object for finding in doctor.examine(facts, 1, tun=True)] == ["/dev/net/tun"]
+
+
 def test_errors_refuse() -> None:
     with pytest.raises(Mistakes, match="nothing was started"):
         doctor.require(but(layout=None))
