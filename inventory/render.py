@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from ground import files, tree
+from ground.mistake import Mistake, Mistakes
 from ground.tree import Tree
 from inventory import dns
 from inventory.dialects import bind, chrony, debian, frr, nftables, pgbackrest, postgresql, prometheus
@@ -31,10 +32,24 @@ class Rendered(msgspec.Struct, frozen=True):
     contents: dict[str, bytes]
 
 
+class Host(msgspec.Struct, frozen=True):
+    """What the Ansible inventory says of a rendered device."""
+
+    name: str
+    site: str
+    region: str
+    level: str
+    role: str
+    zone: str
+    duties: tuple[str, ...]
+    names: tuple[str, ...]
+    """The full name first, then those of its services: what its certificate has to carry."""
+
+
 class State(msgspec.Struct, frozen=True):
     """What is kept of a rendered province."""
 
-    devices: tuple[str, ...]
+    devices: tuple[Host, ...]
     serials: dict[str, tuple[str, int]]
 
 
@@ -71,6 +86,19 @@ def of(intended: Intent, serials: Serials, *, lab: bool) -> Rendered:
 def units(listed: list[File]) -> tuple[str, ...]:
     """The units that have to run: those that take files up, without the one that only applies settings once."""
     return tuple(dict.fromkeys(file.unit for file in listed if file.unit and file.unit != "systemd-sysctl.service"))
+
+
+def hosts(network: Network, shard: Shard) -> tuple[Host, ...]:
+    """The devices of a province as the inventory lists them."""
+    carried: dict[str, list[str]] = {}
+    for service in shard.services:
+        carried.setdefault(service.device, []).append(service.fqdn)
+    found = []
+    for device in shard.devices:
+        site = network.sites[device.site]
+        names = (device.fqdn, *carried.get(device.name, ()))
+        found.append(Host(device.name, site.key, site.region, site.level, device.role, device.zone, device.duties, names))
+    return tuple(found)
 
 
 def render(
@@ -116,7 +144,7 @@ def write(
     changed: list[str] = []
     removed: list[str] = []
     with files.lock(build / ".lock"):
-        states = _states(build)
+        states = read_states(build)
         for shard in network.shards:
             if provinces is not None and shard.province not in provinces:
                 continue
@@ -125,7 +153,7 @@ def write(
             servers = dns.servers(network, shard)
             # First: a serial that a device may have seen is never given to another content.
             states[shard.province] = state = State(
-                tuple(device.name for device in shard.devices),
+                hosts(network, shard),
                 {zone.name: (zone.key, serials.next(zone)) for server in servers.values() for zone in server.zones},
             )
             files.write(build / STATES / f"{shard.province}.json", msgspec.json.encode(state))
@@ -138,7 +166,7 @@ def write(
             for gone in set(states) - set(network.keys):
                 del states[gone]
                 (build / STATES / f"{gone}.json").unlink()
-        living = {name for state in states.values() for name in state.devices}
+        living = {host.name for state in states.values() for host in state.devices}
         for folder in sorted(build.iterdir()):
             # A folder without a tree is not ours, or was cut off before it was whole: then its device is living.
             if folder.name not in living and (folder / "tree.json").is_file():
@@ -150,8 +178,25 @@ def write(
     return Written(count, total, tuple(changed), tuple(removed))
 
 
-def _states(build: Path) -> dict[str, State]:
-    folder = build / STATES
-    if not folder.is_dir():
-        return {}
-    return {path.stem: msgspec.json.decode(path.read_bytes(), type=State) for path in sorted(folder.glob("*.json"))}
+def require(network: Network, provinces: Collection[str] | None, devices: Collection[str] | None) -> None:
+    """Raise Mistakes JB2001 for every province or device that the network does not have."""
+    found = [
+        Mistake("", None, None, "JB2001", name, f"the plan has no such {what}", f"Give one of: {', '.join(known)}.")
+        for what, asked, known in (
+            ("province", provinces or (), sorted(network.keys)),
+            ("device", devices or (), sorted(network.devices)[:5] + ["…"]),
+        )
+        for name in asked
+        if name not in (network.keys if what == "province" else network.devices)
+    ]
+    if found:
+        raise Mistakes(found)
+
+
+def read_states(build: Path, provinces: Collection[str] | None = None) -> dict[str, State]:
+    """Province → what was rendered of it. Raises msgspec.DecodeError when a file is damaged."""
+    found = {}
+    for path in sorted((build / STATES).glob("*.json")):
+        if provinces is None or path.stem in provinces:
+            found[path.stem] = msgspec.json.decode(path.read_bytes(), type=State)
+    return found

@@ -1,0 +1,94 @@
+"""`jinbao config`: render, inventory, prove."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from ground import invocation, reach
+from ground.invocation import At, Format, Plan, State
+
+app = typer.Typer(no_args_is_help=True, help="What each device gets: rendered files, the Ansible inventory, the proof.")
+
+Provinces = Annotated[
+    list[str] | None, typer.Option("--province", help="Only this province (two characters); may be repeated.")
+]
+Devices = Annotated[list[str] | None, typer.Option("--device", help="Only this device; may be repeated.")]
+
+
+@app.command()
+def render(
+    plan: Plan = invocation.PLAN,
+    at: At = invocation.AT,
+    state: State = invocation.STATE,
+    province: Provinces = None,
+    device: Devices = None,
+    format: Format = "table",
+) -> None:
+    """Write every device's files below <state>/build/<plan>; touches only what changed."""
+    from ip_plan import compile as compiler
+    from ip_plan import plan as plans
+    from inventory import render as renderer
+
+    with invocation.guarded():
+        network = compiler.compiled(plan, state)
+        renderer.require(network, province, device)
+        written = renderer.write(
+            plans.load(plan).build(state), network, provinces=province, devices=device, lab=at.startswith("twin:")
+        )
+        if format == "json":
+            invocation.emit(written)
+            return
+        for name in written.changed[:20]:
+            print(f"~ {name}")
+        if len(written.changed) > 20:
+            print(f"… {len(written.changed) - 20} more")
+        for name in written.removed:
+            print(f"- {name}")
+        print(f"{written.devices} devices, {written.files} files; {len(written.changed)} changed, {len(written.removed)} removed.")
+
+
+@app.command()
+def inventory(
+    plan: Plan = invocation.PLAN,
+    at: At = invocation.AT,
+    state: State = invocation.STATE,
+    list_: Annotated[bool, typer.Option("--list", help="Every device and group, as Ansible asks.")] = False,
+    host: Annotated[str, typer.Option("--host", help="The variables of one device.")] = "",
+    province: Annotated[
+        str, typer.Option("--province", help="Only these provinces, with commas.", envvar="JINBAO_PROVINCE")
+    ] = "",
+) -> None:
+    """The Ansible inventory of the rendered devices of a target (`ansible-playbook -i inventory/hosts …`)."""
+    from inventory import ansible
+    from inventory import render as renderer
+
+    with invocation.guarded():
+        build = (state / "build" / plan_name(plan)).absolute()
+        wanted = [part for part in province.split(",") if part]
+        states = renderer.read_states(build, wanted or None)
+        if not states:
+            raise ansible.nothing_rendered(build)
+        path = reach.file(state.absolute(), at)
+        try:
+            reaches = reach.read(path)
+        except FileNotFoundError:
+            raise ansible.unreachable(path, at) from None
+        known = ansible.remember(path.parent, reaches)
+        listed = ansible.inventory(states, reaches, known, build, state.absolute())
+        invocation.emit(listed["_meta"]["hostvars"].get(host, {}) if host else listed)
+
+
+def plan_name(plan: str) -> str:
+    """The name of a plan given by its folder or its shipped name, without reading more of it than that."""
+    from ip_plan import plan as plans
+
+    folder, shipped = plans.folder_of(plan)
+    try:
+        return plan if shipped else str(msgspec.yaml.decode(Path(folder, "plan.yml").read_bytes())["name"])
+    except (OSError, msgspec.DecodeError, KeyError, TypeError):
+        # The plan is wrong: reading it whole says where.
+        return str(plans.load(plan).name)
