@@ -683,12 +683,6 @@ def check_pins(plan: Plan, layout: Layout, ledger_of: Callable[[str], Ledger], n
         row = plan.regions[pin.region]
         top = row.level in ("ministry", "province")
         named = f"{row.name} ({pin.region})"
-        if not top and row.level != "prefecture":
-            place = document.place(("pins", index))
-            what = f"a {row.level} has no block of its own"
-            cure = "Pin a province or a prefecture-level city."
-            mistakes.append(Mistake(document.file, *place, "JB1210", named, what, cure))
-            continue
         key = layout.key[pin.region]
         held = national.get("province", key) if top else ledger_of(layout.unit[pin.region]).get("block", key)
         for family, text in ((4, pin.ipv4), (6, pin.ipv6)):
@@ -698,6 +692,29 @@ def check_pins(plan: Plan, layout: Layout, ledger_of: Callable[[str], Ledger], n
             what = f"holds {held[family == 6]} since it was granted and cannot be pinned to {text}"
             cure = "Delete the pin: a grant is for ever; a move is a planned renumbering."
             mistakes.append(Mistake(document.file, *place, "JB1304", named, what, cure))
+    return mistakes
+
+
+def _pins_outside(plan: Plan, layout: Layout, blocks: Mapping[str, tuple[list[Block], list[Block]]]) -> list[Mistake]:
+    """A city's pin has to lie in its province's blocks, or nobody would announce it."""
+    document = plan.documents["plan.yml"]
+    mistakes = []
+    for index, pin in enumerate(plan.plan.pins):
+        row = plan.regions[pin.region]
+        province = row.parent
+        if row.level != "prefecture" or province not in blocks:
+            continue
+        for family, text in ((4, pin.ipv4), (6, pin.ipv6)):
+            held = blocks[province][family == 6]
+            if text is None or any(
+                addressing.contains(block, addressing.parse(text, family), family) for block in held
+            ):
+                continue
+            listed = ", ".join(addressing.write(block, family) for block in held)
+            what = f"the pinned prefix {text} lies outside its province's {listed}"
+            cure = f"Give a prefix inside {listed}, or pin the province to one that holds it while it has none."
+            place = document.place(("pins", index, f"ipv{family}"))
+            mistakes.append(Mistake(document.file, *place, "JB1211", f"{row.name} ({pin.region})", what, cure))
     return mistakes
 
 
@@ -839,6 +856,9 @@ def _compile(
             code: (blocks_of(national, layout.key[code], 4), blocks_of(national, layout.key[code], 6))
             for code in layout.demand
         }
+        mistakes = _pins_outside(plan, layout, blocks)
+        if mistakes:
+            raise Mistakes(mistakes)
         # Provinces need the ministry's site, the ministry its provinces' lines: its own grants come first, its shard last.
         # A copy of its grants is assembled twice; the second time nothing is new.
         top = build(plan, layout, MINISTRY, national, *blocks[MINISTRY], None)[2] if MINISTRY in layout.demand else None

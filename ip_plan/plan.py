@@ -73,9 +73,10 @@ def load(name: str) -> Plan:
     """Read and check a plan. Raises Mistakes with every mistake in every file; nothing is written."""
     folder, shipped = folder_of(name)
     documents, mistakes = source.read(folder, {file: file == "plan.yml" for file in schema.FILES})
-    base = ""
-    if (found := documents.get("plan.yml")) and isinstance(found.value, dict):
-        base = str(found.value.get("base") or "")
+    found = documents.get("plan.yml")
+    if found is None:  # what else is missing depends on it
+        raise Mistakes(mistakes)
+    base = str(found.value.get("base") or "") if isinstance(found.value, dict) else ""
     missing = [file for file in schema.FILES if not (folder / file).exists() and file != "plan.yml"]
     if base:
         base_folder = folder_of(base if base in SHIPPED else str(folder / base))[0]
@@ -269,6 +270,13 @@ def _pins(plan: Plan, supernets: dict[int, addressing.Block]) -> list[Mistake]:
             if text is None or family not in supernets:
                 continue
             place = document.place(("pins", index, f"ipv{family}"))
+            level = plan.regions[pin.region].level if pin.region in plan.regions else "province"
+            if level not in ("ministry", "province", "prefecture"):
+                cure = "Pin a province or a prefecture-level city."
+                mistakes.append(
+                    Mistake(document.file, *place, "JB1210", named, f"a {level} has no block of its own", cure)
+                )
+                continue
             try:
                 block = addressing.parse(text, family)
             except ValueError as error:

@@ -14,7 +14,8 @@ from ground.mistake import Mistake
 from ip_plan.source import Document
 
 Level = Literal["ministry", "province", "prefecture", "county", "township"]
-Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+LABEL = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+Label = Annotated[str, StringConstraints(pattern=LABEL)]
 Code = Annotated[str, StringConstraints(pattern=r"^([0-9]{6}|[0-9]{9}|[0-9]{4}00D|BT0000)$")]
 Reason = Annotated[str, StringConstraints(min_length=3)]
 
@@ -287,13 +288,21 @@ def check(document: Document, model: type[_Model]) -> tuple[Any, list[Mistake]]:
     try:
         return model.model_validate(document.value), []
     except ValidationError as error:
-        return None, [_mistake(document, model, item) for item in error.errors()]
+        found = error.errors()
+        # A value that may have one of several forms fails for each; the form that got furthest tells what is wrong.
+        deepest = [item for item in found if not any(_goes_on(item, other) for other in found)]
+        return None, [_mistake(document, item) for item in deepest]
 
 
 _CODE = re.compile(r"^(string_pattern_mismatch|string_type)$")
 
 
-def _mistake(document: Document, model: type[_Model], error: Any) -> Mistake:
+def _goes_on(item: Any, other: Any) -> bool:
+    head = item["loc"][:-1] if item["type"] == "literal_error" else item["loc"]
+    return len(other["loc"]) > len(item["loc"]) and other["loc"][: len(head)] == head
+
+
+def _mistake(document: Document, error: Any) -> Mistake:
     path: tuple[str | int, ...] = ()
     value = document.value
     for part in error["loc"]:  # the location also names union members, which stand in no file
@@ -316,6 +325,10 @@ def _mistake(document: Document, model: type[_Model], error: Any) -> Mistake:
         code = "JB1013"
         what = f"{value} is a number where text is expected (a region code loses its zeros that way)"
         cure = f'Write it in quotes, "{value}", with all its digits (6, or 9 for a township).'
+    elif kind == "string_pattern_mismatch" and error["ctx"]["pattern"] == LABEL:
+        code = "JB1015"
+        what = f"{_short(value)} is no label: lower-case letters, digits and hyphens inside, 63 at most (RFC 1123 §2.1)"
+        cure = "Shorten it, or write it with those characters only."
     else:
         code, what = "JB1014", f"{text} (found: {_short(value)})"
         cure = "Give a value of the form the plan schema asks for (`jinbao plan schema` prints it)."

@@ -108,7 +108,7 @@ def expand(
         ):
             if service and service not in flows.services:
                 wrong("JB1403", f"service `{service}` is not defined", "Define it under `services:`.", key)
-            elif service and not services_in.get(service, set()) & set(at_zones):
+            elif service and at_zones and not services_in.get(service, set()) & set(at_zones):
                 cure = "Add it to a host of that zone in sites.yml, or name another zone."
                 wrong("JB1404", f"no host of {', '.join(at_zones)} carries the service `{service}`", cure, key)
         if row.verdict == "allow" and not ports:
