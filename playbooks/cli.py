@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ground import invocation, mistake
+from ground import invocation, mistake, reach
 from ground.invocation import At, Format, Plan, State
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def deploy(
 
     with invocation.guarded():
         network = compiler.compiled(plan, state)
-        known = deploys.reaches(state, at)
+        known = reach.of(state, at)
         inventory = Path(deploys.PLAYBOOK).parent.parent / "inventory" / "hosts"
         order = deploys.Order(plan, at, state, inventory, limit, check)
         devices = deploys.select(order, list(known))

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import msgspec
 
-from ground import files, mistake, reach, remote, secret, tree
+from ground import files, mistake, remote, secret, tree
 from ground.mistake import Mistakes
 from ground.reach import Reach
 from ground.remote import Answer
@@ -120,28 +120,6 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 # --- what would change -----------------------------------------------------------------------------------------------
-
-
-def reach_file(state: Path, at: str) -> Path:
-    """Where the reach of a target lies."""
-    kind, _, name = at.partition(":")
-    return state / "twin" / name / "reach.json" if kind == "twin" else state / kind / "reach.json"
-
-
-def reaches(state: Path, at: str) -> dict[str, Reach]:
-    """How the devices of a target are reached. Raises `Mistakes` JB4007."""
-    path = reach_file(state, at)
-    try:
-        return reach.read(path)
-    except FileNotFoundError:
-        what = f"nothing says how the devices of {at} are reached"
-        raise mistake.one(
-            "JB4007", what, f"Bring the target up first (`jinbao twin up --at {at}`).", file=str(path)
-        ) from None
-    except msgspec.DecodeError as error:
-        raise mistake.one(
-            "JB4007", f"damaged: {error}", "Have it written again by its owner.", file=str(path)
-        ) from None
 
 
 def select(order: Order, known: Sequence[str]) -> tuple[str, ...]:

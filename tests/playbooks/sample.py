@@ -13,7 +13,12 @@ from ground.tree import Entry, Tree
 from stacks.twin.topology import Lab, Node, Port, Segment
 
 ADDRESSES = {"a-r1": 1, "a-exch1": 2, "a-prod1": 3, "a-bkup1": 4, "a-bkup2": 5}
-DUTIES = {"a-exch1": ("names", "time", "metrics"), "a-prod1": ("database",), "a-bkup1": ("repository",), "a-bkup2": ("scratch",)}
+DUTIES = {
+    "a-exch1": ("names", "time", "metrics"),
+    "a-prod1": ("database",),
+    "a-bkup1": ("repository",),
+    "a-bkup2": ("scratch",),
+}
 ROOT = "a.internal"
 
 LAB = Lab(
@@ -22,7 +27,9 @@ LAB = Lab(
     segments=(Segment("lan", tuple(Port(name, "z-lan") for name in ADDRESSES)),),
 )
 
-HOSTS = "127.0.0.1 localhost\n" + "".join(f"10.1.0.{number} {name}.{ROOT} {name}\n" for name, number in ADDRESSES.items())
+HOSTS = "127.0.0.1 localhost\n" + "".join(
+    f"10.1.0.{number} {name}.{ROOT} {name}\n" for name, number in ADDRESSES.items()
+)
 
 NETWORK = """\
 [Match]
@@ -67,8 +74,9 @@ options {
 zone "a.internal" { type primary; file "/etc/bind/a.internal.zone"; };
 """
 
-ZONE = "$TTL 300\n@ SOA ns.a.internal. root.a.internal. 1 300 60 3600 60\n@ NS ns.a.internal.\nns A 10.1.0.2\n" + "".join(
-    f"{name} A 10.1.0.{number}\n" for name, number in ADDRESSES.items()
+ZONE = (
+    "$TTL 300\n@ SOA ns.a.internal. root.a.internal. 1 300 60 3600 60\n@ NS ns.a.internal.\nns A 10.1.0.2\n"
+    + "".join(f"{name} A 10.1.0.{number}\n" for name, number in ADDRESSES.items())
 )
 
 CHRONY = "local stratum 3\nallow 10.1.0.0/24\ndriftfile /var/lib/chrony/chrony.drift\n"
@@ -93,6 +101,7 @@ HBA = """\
 local all postgres peer
 local all all peer
 host all all 10.1.0.0/24 scram-sha-256
+host all repl_fl02 10.1.0.2/32 scram-sha-256
 """
 
 TLS = """\
@@ -147,19 +156,38 @@ def contents(name: str) -> list[tuple[Entry, str]]:
             NETWORK.format(number=number),
         ),
         (
-            _entry("/etc/default/prometheus-node-exporter", "exporter", unit="prometheus-node-exporter.service", action="restart"),
+            _entry(
+                "/etc/default/prometheus-node-exporter",
+                "exporter",
+                unit="prometheus-node-exporter.service",
+                action="restart",
+            ),
             'ARGS="--web.listen-address=:9100"\n',
         ),
     ]
     if name == "a-r1":
         found += [
             (
-                _entry("/etc/frr/daemons", "router", unit="frr.service", action="restart", owner="frr", group="frr", mode="0640"),
+                _entry(
+                    "/etc/frr/daemons",
+                    "router",
+                    unit="frr.service",
+                    action="restart",
+                    owner="frr",
+                    group="frr",
+                    mode="0640",
+                ),
                 "zebra=yes\nospfd=yes\nvtysh_enable=yes\n",
             ),
             (
                 _entry(
-                    "/etc/frr/frr.conf", "router", "vtysh -C -f %s", "frr.service", owner="frr", group="frr", mode="0640"
+                    "/etc/frr/frr.conf",
+                    "router",
+                    "vtysh -C -f %s",
+                    "frr.service",
+                    owner="frr",
+                    group="frr",
+                    mode="0640",
                 ),
                 FRR.format(name=name, number=number),
             ),
@@ -183,7 +211,9 @@ def contents(name: str) -> list[tuple[Entry, str]]:
             (_entry(f"{cluster}/pg_hba.conf", "database", "", unit, **owned), HBA),
         ]
     if "repository" in duties:
-        found += [(_entry("/etc/pgbackrest/pgbackrest.conf", "backup", "", "pgbackrest.service", "restart"), REPOSITORY)]
+        found += [
+            (_entry("/etc/pgbackrest/pgbackrest.conf", "backup", "", "pgbackrest.service", "restart"), REPOSITORY)
+        ]
     if {"database", "scratch"} & set(duties):
         found += [(_entry("/etc/pgbackrest/pgbackrest.conf", "backup", "", "pgbackrest.service", "restart"), CLIENT)]
     return found
@@ -192,7 +222,9 @@ def contents(name: str) -> list[tuple[Entry, str]]:
 def write(build: Path, changes: Mapping[tuple[str, str], str | None] | None = None) -> None:
     """Write the tree of every device below `build`. `changes`: (device, target) → other text, None to leave it out."""
     for name in ADDRESSES:
-        entries, texts, units = [], {}, []
+        entries: list[Entry] = []
+        texts: dict[str, bytes] = {}
+        units: list[str] = []
         for entry, text in contents(name):
             changed = (changes or {}).get((name, entry.target), text)
             if changed is None:
