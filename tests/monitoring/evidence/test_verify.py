@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ground import files
 from monitoring.evidence import log
 from monitoring.evidence.verify import judge, verify
 from monitoring.evidence.witness import Statement
@@ -46,7 +47,7 @@ def found_in(whole: bytes, changed: bytes) -> list[tuple[str, int | None]]:
         (folder / "details").mkdir(parents=True)
         for number in range(3, RECORDS + 1, 3):
             data = f"detail {number}".encode()
-            (folder / "details" / log.files.sha256(data)).write_bytes(data)
+            (folder / "details" / files.sha256(data)).write_bytes(data)
         log.path(folder).write_bytes(whole)
         witnessed = statement(folder)
         log.path(folder).write_bytes(changed)
@@ -66,10 +67,10 @@ def test_any_edited_byte_is_found_in_its_record(whole: bytes, data: st.DataObjec
 @given(data=st.data())
 def test_any_lost_or_added_byte_is_found(whole: bytes, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(whole) - 1))
-    if data.draw(st.booleans()):
-        changed = whole[:at] + whole[at + 1 :]
-    else:
-        changed = whole[:at] + bytes([data.draw(st.integers(0, 255))]) + whole[at:]
+    lost = data.draw(st.booleans())
+    changed = (
+        whole[:at] + whole[at + 1 :] if lost else whole[:at] + bytes([data.draw(st.integers(0, 255))]) + whole[at:]
+    )
     if changed != whole:
         number = whole.count(b"\n", 0, at)
         assert found_in(whole, changed)[0][1] in (number, number + 1)
@@ -115,7 +116,7 @@ def rehash(lines: list[bytes], begin: int, edit: bytes, by: bytes) -> bytes:
             marker = b'"previous":"'
             place = body.index(marker) + len(marker)
             body = body[:place] + previous + body[place + 64 :]
-        previous = log.files.sha256(body).encode()
+        previous = files.sha256(body).encode()
         out.append(b'{"hash":"' + previous + b'",' + body[1:])
     return b"\n".join(out) + b"\n"
 
@@ -167,7 +168,7 @@ def test_a_removed_log_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("edit", "code"), [(b"Detail 6", "JB6216"), (b"", "JB6216"), (None, "JB6215")])
 def test_a_detail_that_was_changed_or_removed_is_found(tmp_path: Path, edit: bytes | None, code: str) -> None:
     folder = write(tmp_path)
-    file = folder / "details" / log.files.sha256(b"detail 6")
+    file = folder / "details" / files.sha256(b"detail 6")
     file.unlink()
     if edit is not None:
         file.write_bytes(edit)
