@@ -469,6 +469,7 @@ def build(
         neighbour_services=tuple(service for part in neighbours for service in part.services),
         neighbour_regions=tuple(part.region for part in neighbours),
         neighbour_devices=tuple(device for part in neighbours for device in part.devices),
+        neighbour_links=tuple(uplink.link for _, handed in below for uplink in handed),
     )
     centre = next((site for site in sites if site.region == province), None)
     summit: Top | None = None

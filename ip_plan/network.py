@@ -240,6 +240,8 @@ class Shard(msgspec.Struct, frozen=True):
     neighbour_regions: tuple[Region, ...]
     neighbour_devices: tuple[Device, ...] = ()
     """The devices of `neighbours`, as far as a filter has to know their addresses: lines to other shards may be missing."""
+    neighbour_links: tuple[Link, ...] = ()
+    """Links with their a end here and their b end in another shard."""
 
 
 class Index(msgspec.Struct, frozen=True):
@@ -291,7 +293,8 @@ class Network(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def links(self) -> dict[str, Link]:
         """Id → link."""
-        return {link.id: link for shard in self.shards for link in shard.links}
+        found = {link.id: link for shard in self.shards for link in shard.neighbour_links}
+        return found | {link.id: link for shard in self.shards for link in shard.links}
 
     @cached_property
     def services(self) -> tuple[Service, ...]:

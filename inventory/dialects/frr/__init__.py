@@ -14,6 +14,10 @@ DAEMONS = ("bgpd", "ospfd", "ospf6d", "bfdd", "staticd")
 """Daemons beside zebra, in the order of Debian's file."""
 
 
+# vtysh's exit code forgets an error when a later line is good again; what it says is what counts.
+VALIDATOR = """sh -c '! vtysh -C -f "$0" 2>&1 | grep "^line "' %s"""
+
+
 class Entry(msgspec.Struct, frozen=True):
     """One entry of a prefix list. `le` 0: exactly this prefix."""
 
@@ -86,5 +90,5 @@ def files(intent: Intent) -> list[File]:
     return [
         File("/etc/frr/daemons", daemons, role, "frr", "frr", "0640", "", "frr.service", "restart"),
         File("/etc/frr/vtysh.conf", "service integrated-vtysh-config\n", role, "frr", "frrvty", "0640"),
-        File("/etc/frr/frr.conf", conf, role, "frr", "frr", "0640", "vtysh -C -f %s", "frr.service", "reload"),
+        File("/etc/frr/frr.conf", conf, role, "frr", "frr", "0640", VALIDATOR, "frr.service", "reload"),
     ]

@@ -1,0 +1,38 @@
+"""The programs that check rendered files are those of the image that the nodes of a twin start from."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stacks.twin import image
+
+Run = Callable[[str, Path], subprocess.CompletedProcess[str]]
+
+# Mount and network namespaces of its own: nothing stays behind, and `nft -c` asks a kernel without any rule.
+INSIDE = """
+mount -t tmpfs none "$1" && mkdir "$1/up" "$1/work" "$1/root" &&
+mount -t overlay overlay -o "lowerdir=$2,upperdir=$1/up,workdir=$1/work" "$1/root" &&
+mkdir "$1/root/build" && mount --bind "$3" "$1/root/build" &&
+mount -t proc proc "$1/root/proc" && mount --bind /dev "$1/root/dev" &&
+exec chroot "$1/root" /bin/sh -c "$4"
+"""
+
+
+@pytest.fixture(scope="session")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Run a shell program as a node would, with a build folder at `/build`."""
+    layers = ":".join(image.build(lambda what, done, total: None).layers)
+    place = tmp_path_factory.mktemp("target")
+
+    def run(program: str, build: Path) -> subprocess.CompletedProcess[str]:
+        line = ["unshare", "--mount", "--net", "--propagation", "private", "sh", "-c", INSIDE, "sh"]
+        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+        return subprocess.run(
+            [*line, str(place), layers, str(build), program], env=environment, capture_output=True, text=True, timeout=300
+        )
+
+    return run
