@@ -192,7 +192,7 @@ def build(progress: Progress) -> Image:
         return image
     folder = cache()
     base, tools, common = (folder / name for name in _names())
-    with places.room(folder), files.lock(folder / "lock"):
+    with places.room(folder), program.lock(folder / "lock"):
         for left in folder.glob(".building-*"):  # of a killed build
             shutil.rmtree(left, ignore_errors=True)
         makers: tuple[tuple[Path, Callable[[Path], None]], ...] = (
@@ -329,7 +329,9 @@ def _script(layer: str, script: str, *arguments: object) -> None:
     line += ["sh", "-euc", f"umask 022\n{script}", "sh", *map(str, arguments)]
     with log.open("wb") as stream:
         environment = _environment(os.environ)
-        done = subprocess.run(line, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=environment)
+        done = subprocess.run(
+            line, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=environment, close_fds=False
+        )
     if done.returncode:
         said = log.read_text(errors="replace")
         # debootstrap does not always say why a package could not be stored.

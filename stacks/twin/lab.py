@@ -104,9 +104,7 @@ def down(name: str, state_dir: Path | None = None, *, clean: bool = False, progr
         cgroups.remove(layout, name, folders)
         node.unmount(node.mounts_below(place.run))
         shutil.rmtree(place.run, ignore_errors=True)
-        if folder:
-            places.clear(place)
-        place.owner.unlink(missing_ok=True)
+        places.clear(place)
         place.closing.unlink(missing_ok=True)
 
 
@@ -172,7 +170,7 @@ def opened(place: Place) -> Iterator[None]:
     if place.closing.exists():  # a `down` was killed, or is at it: finish it, or wait for it
         down(place.lab, place.state.parent)
     with places.working(place), places.room(place.state):
-        with files.lock(places.RUN / "lock" / f"{place.lab}.open"):
+        with program.lock(places.RUN / "lock" / f"{place.lab}.open"):
             held_by = places.owner(place.lab)
             if held_by and held_by != place.state:
                 raise mistake.one(

@@ -19,6 +19,7 @@ from urllib.parse import quote
 import msgspec
 
 from ground import files, mistake
+from stacks.twin import program
 from stacks.twin.topology import Link, Node, Segment
 
 RUN = Path("/run/jinbao")
@@ -103,14 +104,14 @@ def owner(lab: str) -> Path | None:
 @contextlib.contextmanager
 def working(place: Place) -> Iterator[None]:
     """While something is made or removed in the lab. `closed` waits for all of these."""
-    with files.lock(RUN / "lock" / place.lab, shared=True):
+    with program.lock(RUN / "lock" / place.lab, shared=True):
         yield
 
 
 @contextlib.contextmanager
 def closed(place: Place) -> Iterator[None]:
     """While the lab is taken down."""
-    with files.lock(RUN / "lock" / place.lab):
+    with program.lock(RUN / "lock" / place.lab):
         yield
 
 
@@ -119,7 +120,7 @@ def held(place: Place, names: Iterable[str]) -> Iterator[None]:
     """Hold the locks of these objects (`node-…`, `ns-…`), taken in one order: no two callers can block each other."""
     with contextlib.ExitStack() as stack:
         for name in sorted(set(names)):
-            stack.enter_context(files.lock(place.run / ".lock" / quote(name, safe="")))
+            stack.enter_context(program.lock(place.run / ".lock" / quote(name, safe="")))
         yield
 
 
@@ -153,8 +154,11 @@ def clear(place: Place) -> None:
     """Remove what a lab keeps in its state folder, and the folder if nothing else lies in it."""
     for name in ("nodes", "links", "segments", "disk"):
         shutil.rmtree(place.state / name, ignore_errors=True)
-    for file in (place.reach, place.known_hosts, place.identity, place.identity.with_suffix(".pub")):
+    keys = (place.identity, place.identity.with_suffix(".pub"))
+    for file in (place.reach, place.known_hosts, *keys, place.owner):
         file.unlink(missing_ok=True)
+        for draft in file.parent.glob(f".{file.name}.*"):  # of a write that was killed
+            draft.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         place.state.rmdir()
 

@@ -1,11 +1,14 @@
-"""The machine's own programs: found also where a user's PATH does not look, run with plain messages."""
+"""The machine's own programs: found also where a user's PATH does not look, run with plain messages and under locks."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from ground import mistake
 
@@ -21,9 +24,28 @@ def find(name: str) -> str:
 
 
 def run(line: Sequence[str], given: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a program to its end with `given` on its standard input. Its exit code is the caller's to judge."""
+    """Run a program to its end with `given` on its standard input. Its exit code is the caller's to judge.
+
+    It holds the locks of this process (`lock`) with it: when this process is killed, they are free when both have ended.
+    """
     environment = {**os.environ, "PATH": path(), "LC_ALL": "C.UTF-8"}
-    return subprocess.run(line, input=given, capture_output=True, text=True, env=environment)
+    return subprocess.run(line, input=given, capture_output=True, text=True, env=environment, close_fds=False)
+
+
+@contextlib.contextmanager
+def lock(file: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold an advisory lock as `ground.files.lock` does, and let the programs that are run meanwhile hold it too.
+
+    Else an `ip -batch` that outlives a killed `up` would go on making namespaces under the next command's feet.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        os.set_inheritable(handle, True)
+        yield
+    finally:
+        os.close(handle)
 
 
 def ip(lines: Sequence[str], netns: str = "") -> None:
