@@ -14,7 +14,7 @@ GROUPS: Final = {
     "twin": ("stacks.cli", "twin"),
     "deploy": ("playbooks.cli", "app"),
     "demo": ("playbooks.demo", "app"),
-    "check": ("playbooks.checks", "app"),
+    "check": ("monitoring.checks.cli", "app"),
     "backup": ("backup.cli", "app"),
     "rollout": ("monitoring.cli", "rollout"),
     "evidence": ("monitoring.cli", "evidence"),
