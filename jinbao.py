@@ -37,3 +37,7 @@ def build(argv: list[str]) -> typer.Typer:
 def main() -> None:
     """Run the command line."""
     build(sys.argv[1:])()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""`jinbao demo`: the whole path once, by the commands that a person would type."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from typing import Annotated
+
+import msgspec
+import typer
+
+from ground import invocation, mistake
+from ground.invocation import State
+
+app = typer.Typer(help="The whole path once: plans, network, configuration, proof, machines, evidence, status.")
+
+TWIN = "twin:demo"
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One command, and why it comes here."""
+
+    why: str
+    command: tuple[str, ...]
+    found: bool = False
+    """Whether exit 1 (ran, found something) lets the demo go on."""
+
+
+ABOUT = ("--plan", "pilot", "--at", TWIN)
+PLAN = ("--plan", "pilot")
+
+STEPS: tuple[Step, ...] = (
+    Step("The national plan: addresses, names, numbers and links of every site", ("plan", "compile", "--plan", "national")),
+    Step("One province of it as device configuration", ("config", "render", "--plan", "national", "--at", "production", "--province", "64")),
+    Step("The pilot: ministry, Ningxia, Yinchuan, Wuzhong", ("plan", "compile", *PLAN)),
+    Step("Its devices' files", ("config", "render", *ABOUT)),
+    Step("The proof on the rendered text", ("config", "prove", *PLAN)),
+    Step("Machines and wires as delivered, nothing configured", ("twin", "up", *ABOUT, "--bare")),
+    Step("Configured over SSH, in order", ("deploy", *ABOUT, "--confirm", "pilot")),
+    Step("Looked at from outside, with real packets", ("check", "run", *ABOUT)),
+    Step("A database lost and restored, both losses measured", ("backup", "drill", *ABOUT)),
+    Step("The log's head kept by the ministry's host too", ("evidence", "witness", *ABOUT)),
+    Step("The log hashed again from its first line", ("evidence", "verify", *ABOUT)),
+    Step("The page for the staff", ("rollout", "publish", *ABOUT)),
+    Step("How far the rollout has come, on the evidence of this run", ("rollout", "status", *ABOUT)),
+)  # fmt: skip
+
+
+@app.callback(invoke_without_command=True)
+def demo(
+    state: State = invocation.STATE,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the twin up afterwards, to look around.")] = False,
+) -> None:
+    """Run the whole path on this computer; the twin is taken down at the end unless --keep."""
+    with invocation.guarded():
+        started = time.perf_counter()
+        times: list[tuple[str, float]] = []
+        _run(Step("A twin of an earlier demo goes first", ("twin", "down", "--at", TWIN)), state)
+        try:
+            for step in STEPS:
+                begun = time.perf_counter()
+                _run(step, state)
+                times.append((" ".join(step.command[:2]), time.perf_counter() - begun))
+        finally:
+            if not keep:
+                _run(Step("The twin goes", ("twin", "down", "--at", TWIN)), state)
+        total = time.perf_counter() - started
+        print("\n" + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in times) + f"; in all {total:.0f} s")
+        page = state / "rollout" / TWIN / "index.html"
+        print(f"the page: {page}; the log: {state / 'evidence'}")
+        if keep:
+            print(f"the twin is up: jinbao twin shell 640100-prod1 --at {TWIN}; jinbao twin down --at {TWIN}")
+
+
+def _run(step: Step, state: object) -> None:
+    command = [*step.command, "--state", str(state)]
+    print(f"\n# {step.why}\n$ jinbao {' '.join(command)}", flush=True)
+    code = subprocess.run([sys.executable, "-m", "jinbao", *command]).returncode
+    if code and not (code == 1 and step.found):
+        what = f"`jinbao {' '.join(step.command)}` ended with {code}"
+        raise mistake.one("JB4020", what, "What it printed above says why; the demo can be run again as it is.")
