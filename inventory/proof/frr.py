@@ -134,6 +134,9 @@ class Ospf(msgspec.Struct, frozen=True):
     """(always, line)"""
     areas: dict[str, str]
     """Interface → area (old `interface X area Y` of ospf6)."""
+    external: int = 110
+    """Administrative distance of external routes."""
+    external_line: int = 0
 
 
 class Interface(msgspec.Struct, frozen=True):
@@ -195,7 +198,7 @@ _PLAIN_BGP = re.compile(
     r"timers bgp \d+ \d+|bgp bestpath as-path multipath-relax|bgp default ipv4-unicast)$"
 )
 _PLAIN_OSPF = re.compile(
-    r"^(log-adjacency-changes|auto-cost|timers|maximum-paths|area \S+ authentication|max-metric|distance)\b"
+    r"^(log-adjacency-changes|auto-cost|timers|maximum-paths|area \S+ authentication|max-metric)\b"
 )
 _INTERFACE = re.compile(
     r"^(description|ip address|ipv6 address|no shutdown|shutdown|ip ospf|ipv6 ospf6|no ip ospf|no ipv6 ospf6|bandwidth|"
@@ -275,13 +278,17 @@ class _Reader:
         self.ospf: dict[int, Ospf] = {}
         self.context: Callable[[str, tuple[str, ...], int], bool] = self._top
         self.current = ""
+        self.addresses = False
+        """Inside an address family."""
         self.inner = False
         """Inside a profile or peer of `bfd`, which end with an `exit` of their own."""
 
     def line(self, text: str, number: int) -> None:
         words = tuple(text.split())
         if words == ("exit-address-family",):
-            self.family = 4
+            if not self.addresses or self.context != self._bgp:
+                raise _Unknown(number, "exit-address-family outside of an address family")
+            self.family, self.addresses = 4, False
             return
         if words == ("exit",):
             if self.inner:
@@ -438,7 +445,7 @@ class _Reader:
         family = self.family
         match words:
             case ("address-family", "ipv4" | "ipv6" as kind, "unicast"):
-                self.family = 4 if kind == "ipv4" else 6
+                self.family, self.addresses = 4 if kind == "ipv4" else 6, True
             case ("bgp", "router-id", value):
                 self.router_id = value
                 self.bgp_settings.append(Setting(words, number))
@@ -539,6 +546,8 @@ class _Reader:
                 draft = replace(draft, redistributes=(*draft.redistributes, origin))
             case ("default-information", "originate", *rest):
                 draft = replace(draft, default_originate=("always" in rest, number))
+            case ("distance", "ospf" | "ospf6", "external", value):
+                draft = replace(draft, external=int(value), external_line=number)
             case ("interface", name, "area", area):
                 draft = replace(draft, areas={**draft.areas, name: area})
             case _:

@@ -64,12 +64,13 @@ def spell(of: int, base: int, length: int) -> str:
     return f"{text(base, of)}/{length}"
 
 
-def cuts(intervals: Iterable[Interval]) -> list[int]:
+def cuts(intervals: Iterable[Interval], of: int) -> list[int]:
     """The points at which membership in any of `intervals` may change, 0 first: between two of them all are alike."""
     points = {0}
     for first, last in intervals:
         points.add(first)
         points.add(last + 1)
+    points.discard(1 << BITS[of])
     return sorted(points)
 
 
@@ -87,3 +88,40 @@ def mask(points: Sequence[int], intervals: Iterable[Interval]) -> int:
 def repeat(count: int, width: int) -> int:
     """One bit in each of `count` fields of `width` bits: times a mask of less than `width` bits it repeats the mask."""
     return ((1 << (count * width)) - 1) // ((1 << width) - 1)
+
+
+def spread(bits: int, width: int) -> int:
+    """Bit i of `bits` moved to bit i * `width`: times a mask of less than `width` bits it gives the product set."""
+    found = 0
+    while bits:
+        low = bits & -bits
+        found |= 1 << ((low.bit_length() - 1) * width)
+        bits ^= low
+    return found
+
+
+def classes(sets: Iterable[tuple[Interval, ...]], of: int) -> tuple[tuple[int, ...], dict[tuple[Interval, ...], int]]:
+    """All addresses of a family in the fewest classes that no given set divides.
+
+    Returns the first address of each class, ascending, and for each set the mask of the classes in it.
+    """
+    units = list(dict.fromkeys(sets))
+    points = cuts((span for unit in units for span in unit), of)
+    signatures = [0] * len(points)
+    for number, unit in enumerate(units):
+        for first, last in unit:
+            for index in range(bisect_left(points, first), bisect_left(points, last + 1)):
+                signatures[index] |= 1 << number
+    known: dict[int, int] = {}
+    first_of: list[int] = []
+    masks = [0] * len(units)
+    for point, signature in zip(points, signatures, strict=True):
+        if signature not in known:
+            place = known[signature] = len(first_of)
+            first_of.append(point)
+            rest = signature
+            while rest:
+                low = rest & -rest
+                masks[low.bit_length() - 1] |= 1 << place
+                rest ^= low
+    return tuple(first_of), dict(zip(units, masks, strict=True))

@@ -5,8 +5,8 @@ It reads the part of the language that filters packets; anything else is a mista
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -149,50 +149,33 @@ class _Unknown(Exception):
         self.what = what
 
 
-_SINGLE = "{};,="
+_TOKEN = re.compile(
+    r"""(?P<skip>[ \t\r]+|\#[^\n]*)|(?P<newline>\n)|(?P<joined>\\\n)|"(?P<string>[^"\n]*)"|(?P<sign>!=|==|<=|>=|[{};,=<>()|&^])"""
+    r"""|(?P<colon>:)(?=[ \t\n]|$)|(?P<word>(?:[^ \t\r\n"\#{};,=!<>()|&^:\\]|:(?![ \t\n]|$))+)""",
+)
 
 
 def _tokens(source: str) -> Iterator[_Token]:
     """Words, strings, punctuation and newlines (`\\n`), each with its line."""
     line = 1
-    i = 0
-    end = len(source)
-    while i < end:
-        c = source[i]
-        if c == "\n":
-            yield _Token("\n", line)
-            line += 1
-            i += 1
-        elif c == "\\" and i + 1 < end and source[i + 1] == "\n":
-            line += 1
-            i += 2
-        elif c in " \t\r":
-            i += 1
-        elif c == "#":
-            while i < end and source[i] != "\n":
-                i += 1
-        elif c == '"':
-            close = source.find('"', i + 1)
-            if close < 0 or "\n" in source[i:close]:
-                raise _Unknown(line, "a string that does not end")
-            yield _Token(source[i + 1 : close], line, True)
-            i = close + 1
-        elif source[i : i + 2] in ("!=", "==", "<=", ">="):
-            yield _Token(source[i : i + 2], line)
-            i += 2
-        elif c in _SINGLE or c in "<>()|&^":
-            yield _Token(c, line)
-            i += 1
-        elif c == ":" and (i + 1 >= end or source[i + 1] in " \t\n"):
-            yield _Token(":", line)
-            i += 1
-        else:
-            start = i
-            while i < end and source[i] not in ' \t\r\n"#{};,=!<>()|&^':
-                if source[i] == ":" and (i + 1 >= end or source[i + 1] in " \t\n"):
-                    break
-                i += 1
-            yield _Token(source[start:i], line)
+    at = 0
+    while at < len(source):
+        found = _TOKEN.match(source, at)
+        if found is None:
+            raise _Unknown(line, "a string that does not end" if source[at] == '"' else f"the character {source[at]!r}")
+        at = found.end()
+        match found.lastgroup:
+            case "skip":
+                continue
+            case "newline":
+                yield _Token("\n", line)
+                line += 1
+            case "joined":
+                line += 1
+            case "string":
+                yield _Token(found["string"], line, True)
+            case _:
+                yield _Token(found.group(), line)
 
 
 class _Text:
@@ -731,31 +714,43 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Cells(msgspec.Struct, frozen=True):
-    """The address plane of one family cut into cells: cell (i, j) begins at source `src[i]`, destination `dst[j]`."""
+    """The address plane of one family cut into cells that every rule treats alike: (class of sources) × (class of targets)."""
 
     src: tuple[int, ...]
+    """The first address of each class of sources."""
     dst: tuple[int, ...]
+    rows: dict[tuple[Interval, ...], int] = {}
+    """Sets of addresses that were cut along → the classes in them."""
+    columns: dict[tuple[Interval, ...], int] = {}
 
     @property
     def all(self) -> int:
         """The mask of every cell."""
         return (1 << (len(self.src) * len(self.dst))) - 1
 
-    def product(self, sources: Sequence[Interval] | None, targets: Sequence[Interval] | None) -> int:
+    def product(self, sources: tuple[Interval, ...] | None, targets: tuple[Interval, ...] | None) -> int:
         """The mask of the cells in `sources` × `targets`; None is every address."""
         width = len(self.dst)
-        columns = (1 << width) - 1 if targets is None else interval.mask(self.dst, targets)
+        columns = (1 << width) - 1
+        if targets is not None:
+            known = self.columns.get(targets)
+            columns = interval.mask(self.dst, targets) if known is None else known
         if sources is None:
             return columns * interval.repeat(len(self.src), width)
-        found = 0
-        for first, last in sources:
-            low, high = bisect_left(self.src, first), bisect_left(self.src, last + 1)
-            found |= columns * interval.repeat(high - low, width) << (low * width)
-        return found
+        known = self.rows.get(sources)
+        rows = interval.mask(self.src, sources) if known is None else known
+        return columns * interval.spread(rows, width)
 
     def cell(self, bit: int) -> tuple[int, int]:
         """The first source and destination address of a cell."""
         return self.src[bit // len(self.dst)], self.dst[bit % len(self.dst)]
+
+
+def partition(sources: Iterable[tuple[Interval, ...]], targets: Iterable[tuple[Interval, ...]], family: int) -> Cells:
+    """The coarsest cells of which each is wholly inside or outside every given set of sources and of targets."""
+    src, rows = interval.classes(sources, family)
+    dst, columns = interval.classes(targets, family)
+    return Cells(src, dst, rows, columns)
 
 
 class Answer(msgspec.Struct):
@@ -861,8 +856,9 @@ def _relevant(table: Table, chain: Chain, question: Question, planes: dict[objec
 def _plane(rule: Rule, table: Table, question: Question, cells: Cells, planes: dict[object, int | list[Rule]]) -> int:
     """The cells a rule matches."""
     key = (table.name, rule.line, question.family, rule.matches)
-    if key in planes:
-        return planes[key]
+    known = planes.get(key)
+    if isinstance(known, int):
+        return known
     found = cells.all
     for given in rule.matches:
         match = filled(table, given)
@@ -931,34 +927,75 @@ def _walk(
     return out | live
 
 
-def boundaries(ruleset: Ruleset, family: int) -> tuple[list[Interval], list[Interval]]:
-    """Every source and every destination interval that a rule of the family names."""
-    sources: list[Interval] = []
-    targets: list[Interval] = []
+def boundaries(ruleset: Ruleset, family: int) -> tuple[set[tuple[Interval, ...]], set[tuple[Interval, ...]]]:
+    """Every set of sources and every set of destinations that a rule of the family names."""
+    sources: set[tuple[Interval, ...]] = set()
+    targets: set[tuple[Interval, ...]] = set()
     for table in ruleset.tables:
         for chain in table.chains.values():
             for rule in chain.rules:
                 for given in (*rule.matches, *(branch[0] for branch in rule.branches)):
                     if given.field in ("saddr", "daddr") and given.family == family:
-                        (sources if given.field == "saddr" else targets).extend(filled(table, given).spans)
+                        (sources if given.field == "saddr" else targets).add(filled(table, given).spans)
     return sources, targets
 
 
-def ports_named(ruleset: Ruleset) -> set[tuple[str, int]]:
-    """Every (protocol, port or ICMP type) at which the verdict may change: the ends of each span and what follows."""
-    found: set[tuple[str, int]] = set()
+def alike(ruleset: Ruleset, interfaces: Iterable[str]) -> dict[str, tuple[bool, ...]]:
+    """Interface → how every condition on interfaces decides for it: equal values are treated alike by every rule."""
+    matches = []
     for table in ruleset.tables:
         for chain in table.chains.values():
             for rule in chain.rules:
-                matches = [filled(table, match) for match in (*rule.matches, *(branch[0] for branch in rule.branches))]
-                protos = {name for match in matches if match.field == "proto" for name in match.names}
-                for match in matches:
-                    if match.field == "dport":
-                        for proto in (protos & {"tcp", "udp", "sctp"}) or {"tcp", "udp"}:
-                            found |= {(proto, port) for span in match.spans for port in (span[0], span[1] + 1)}
-                    elif match.field == "icmp":
-                        for proto in protos & {"icmp", "icmpv6"}:
-                            found |= {(proto, port) for span in match.spans for port in (span[0], span[1] + 1)}
+                for given in (*rule.matches, *(branch[0] for branch in rule.branches)):
+                    if given.field in ("iif", "oif"):
+                        matches.append(filled(table, given))
+    distinct = list(dict.fromkeys(matches))
+    return {name: tuple(_named(match, name) for match in distinct) for name in interfaces}
+
+
+def relevant(ruleset: Ruleset, hook: str, iif: str, oif: str) -> list[tuple[Table, Rule]]:
+    """The rules that a new connection from `iif` to `oif` can meet at a hook, chains it jumps to included."""
+    question = Question(4, iif, oif, "tcp")
+    found: list[tuple[Table, Rule]] = []
+    done: set[tuple[str, str]] = set()
+
+    def collect(table: Table, chain: Chain) -> None:
+        if (table.name, chain.name) in done:
+            return
+        done.add((table.name, chain.name))
+        for rule in chain.rules:
+            if all(holds(filled(table, match), question) for match in rule.matches if match.field in _COARSE):
+                found.append((table, rule))
+                for target in (rule.target, *(branch[2] for branch in rule.branches)):
+                    if target:
+                        collect(table, table.chains[target])
+
+    for table, chain in ruleset.base_chains(hook):
+        collect(table, chain)
+    return found
+
+
+def may_accept(ruleset: Ruleset, hook: str, rules: Iterable[tuple[Table, Rule]]) -> bool:
+    """Whether any of `rules`, or a policy of the hook, accepts anything."""
+    if any(chain.policy == "accept" for _, chain in ruleset.base_chains(hook)):
+        return True
+    return any(rule.action == "accept" or any(branch[1] == "accept" for branch in rule.branches) for _, rule in rules)
+
+
+def ports_named(rules: Iterable[tuple[Table, Rule]]) -> set[tuple[str, int]]:
+    """Every (protocol, port or ICMP type) at which the verdict may change: the ends of each span and what follows."""
+    found: set[tuple[str, int]] = set()
+    for table, rule in rules:
+        matches = [filled(table, match) for match in (*rule.matches, *(branch[0] for branch in rule.branches))]
+        protos = {name for match in matches if match.field == "proto" and not match.negated for name in match.names}
+        found |= {(proto, 0) for proto in protos - {"tcp", "udp", "sctp", "icmp", "icmpv6", "th"}}
+        for match in matches:
+            if match.field == "dport":
+                for proto in (protos & {"tcp", "udp", "sctp"}) or {"tcp", "udp"}:
+                    found |= {(proto, port) for span in match.spans for port in (span[0], span[1] + 1)}
+            elif match.field == "icmp":
+                for proto in protos & {"icmp", "icmpv6"}:
+                    found |= {(proto, port) for span in match.spans for port in (span[0], span[1] + 1)}
     return {(proto, port) for proto, port in found if port < 65536}
 
 

@@ -165,6 +165,20 @@ class Ground(msgspec.Struct, frozen=True):
                     return None
         return None
 
+    def beyond(self, device: str, family: int, target: int) -> bool:
+        """Whether an address lies on a line whose other end was not read: the route stands, its way is not known."""
+        for name, addresses in self.nodes[device].addresses.items():
+            if (device, name) not in self.ends and name != "lo":
+                for address in addresses:
+                    shift = interval.BITS[family] - address.length
+                    if (
+                        address.family == family
+                        and address.value >> shift == target >> shift
+                        and address.value != target
+                    ):
+                        return True
+        return False
+
 
 # OSPF -----------------------------------------------------------------------------------------------------------------
 
@@ -264,12 +278,13 @@ def permits(config: frr.Config, policy: str, family: int, key: Key, path: Path) 
     if not stanzas:
         return None, 0  # FRR: a route map that does not exist denies
     for stanza in stanzas:
-        if all(_hits(config, match.words, family, key, path) for match in stanza.matches):
+        if all(hits(config, match.words, family, key, path) for match in stanza.matches):
             return (_set(stanza.sets, path) if stanza.permit else None), stanza.line
     return None, stanzas[-1].line
 
 
-def _hits(config: frr.Config, words: tuple[str, ...], family: int, key: Key, path: Path) -> bool:
+def hits(config: frr.Config, words: tuple[str, ...], family: int, key: Key, path: Path) -> bool:
+    """Whether a `match` line of a route map holds for a route."""
     match words:
         case ("match", kind, "address", "prefix-list", name):
             listed = config.prefix_lists.get((family, name)) if (kind == "ip") == (family == 4) else None
@@ -467,6 +482,8 @@ def compute(
             else:
                 way = ground.across(device, static.family, interval.number(static.target), down)
                 hop = Hop(way[0], way[1], "static") if way else None
+                if hop is None and ground.beyond(device, static.family, interval.number(static.target)):
+                    hop = Hop("", "", "static")
             known = (device, static.family, key)
             if hop and static.distance < distances.get(known, 256):
                 statics.setdefault((device, static.family), {})[key] = hop
@@ -565,7 +582,8 @@ def _late(
                     if key not in chosen or (metric, cost) < chosen[key][0]:
                         chosen[key] = ((metric, cost), hop)
             for key, (_, hop) in chosen.items():
-                if distance[device, family].get(key, 999) > DISTANCE["ospf"]:
+                process = ground.nodes[device].config.ospf.get(family)
+                if process and distance[device, family].get(key, 999) > process.external:
                     table[key] = hop
 
 

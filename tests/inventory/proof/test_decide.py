@@ -1,0 +1,91 @@
+"""The plane of each filter and single connections followed through the text agree with the rows of the plan."""
+
+import random
+
+import pytest
+from typer import Typer
+from typer.testing import CliRunner
+
+from inventory.proof import connection, prove, records
+from inventory.proof.command import prove_command
+from inventory.proof.decide import World
+from inventory.proof.proving import Proof
+from inventory.render import write
+from ip_plan import zones
+from ip_plan.compile import compiled
+from ip_plan.network import TRANSIT, Network
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Proof, str, str]:
+    folder = tmp_path_factory.mktemp("pilot")
+    network = compiled("pilot", folder / "state")
+    running = [name for site in network.running() for name in site.devices]
+    write(folder / "build", network, devices=running, lab=True)
+    return network, prove(network, folder / "build", running), str(folder / "state"), str(folder / "build")
+
+
+def test_single_connections_agree_with_the_rows(rendered: tuple[Network, Proof, str, str]) -> None:
+    """The best any address of a zone gets is what some row allows: sampled over all pairs of zones and ports."""
+    network, proof, _, _ = rendered
+    world = World(network)
+    chance = random.Random(7)
+    ports = sorted({port for flow in network.flows for port in flow.ports if not port.startswith("proto/")} | {"tcp/9"})
+    ends = [(site, zone.name) for site in network.running() for zone in site.zones]
+    allowed = 0
+    for _ in range(250):
+        one, from_zone = chance.choice(ends)
+        near = [e for e in ends if e[0].key == one.key or network.relation(one, e[0]) != "elsewhere"]
+        other, to_zone = chance.choice(near if chance.random() < 0.8 else ends)
+        port = chance.choice(ports)
+        if one.key == other.key and from_zone == to_zone:
+            continue
+        rows = zones.rows(network, one, from_zone, other, to_zone)
+        expected = any(flow.verdict == "allow" and port in flow.ports for flow in rows)
+        for decision in connection(proof, world, (one.key, from_zone), (other.key, to_zone), port):
+            assert decision.allowed == expected, decision
+            allowed += expected
+    assert allowed > 10
+
+
+def test_a_router_is_reached_from_its_own_management_zone_only(rendered: tuple[Network, Proof, str, str]) -> None:
+    network, proof, _, _ = rendered
+    world = World(network)
+    centre = "640100:centre1"
+    assert all(d.allowed for d in connection(proof, world, (centre, "management"), (centre, TRANSIT), "tcp/22"))
+    assert not any(d.allowed for d in connection(proof, world, (centre, "production"), (centre, TRANSIT), "tcp/22"))
+
+
+def test_records(rendered: tuple[Network, Proof, str, str]) -> None:
+    network, proof, _, _ = rendered
+    found = records(network, proof, "twin:pilot", tool="jinbao 0", time="2026-01-01T00:00:00.000Z")
+    assert {record.check for record in found} == {"proof.filter", "proof.route", "proof.names"}
+    assert {record.result for record in found if record.subject.peer in {s.key for s in network.running()}} == {"pass"}
+    assert all(record.seen == 0 for record in found if record.result == "not-observed")
+
+
+def test_against_direction_connections_are_named(rendered: tuple[Network, Proof, str, str]) -> None:
+    network, proof, _, _ = rendered
+    rows = {flow.id for flow in network.flows if flow.data == "against"}
+    assert rows and {each.row for each in proof.against} == rows
+    assert all(each.identity and each.source and each.target and each.places for each in proof.against)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ([], 0, "0 findings"),
+        (["--format", "json"], 0, '"good": true'),
+        (["--from", "640100:exchange", "--to", "640100:production", "--port", "tcp/5432"], 0, "nftables.conf:"),
+        (["--from", "640100:production", "--to", "640100:exchange", "--port", "tcp/5432"], 1, "denied"),
+        (["--from", "640100:nowhere", "--to", "640100:exchange", "--port", "tcp/5432"], 2, "JB2426"),
+        (["--from", "640100:exchange", "--to", "640100:exchange", "--port", "x"], 2, "JB2427"),
+    ],
+)
+def test_command(rendered: tuple[Network, Proof, str, str], arguments: list[str], code: int, said: str) -> None:
+    _, _, state, build = rendered
+    app = Typer()
+    app.command()(prove_command)
+    done = CliRunner().invoke(app, ["--plan", "pilot", "--state", state, "--build", build, *arguments])
+    assert done.exit_code == code, done.output
+    assert said in done.output
