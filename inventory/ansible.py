@@ -23,7 +23,14 @@ def groups(host: Host, province: str) -> list[str]:
 
 def variables(host: Host, reach: Reach, known: Path, build: Path, state: Path) -> dict[str, Any]:
     """How Ansible reaches a device, and where its tree lies."""
-    arguments = ["-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={known}", "-o", "GlobalKnownHostsFile=/dev/null"]
+    arguments = [
+        "-o",
+        "StrictHostKeyChecking=yes",
+        "-o",
+        f"UserKnownHostsFile={known}",
+        "-o",
+        "GlobalKnownHostsFile=/dev/null",
+    ]
     if reach.identity:
         arguments += ["-o", "IdentitiesOnly=yes"]
     if reach.via:
@@ -68,7 +75,9 @@ def remember(folder: Path, reaches: Mapping[str, Reach]) -> Path:
 
 def nothing_rendered(build: Path) -> Exception:
     """The mistake of asking for devices before anything was rendered."""
-    return one("JB2002", f"nothing is rendered in {build}", "Run `jinbao config render` with the same --plan and --state.")
+    return one(
+        "JB2002", f"nothing is rendered in {build}", "Run `jinbao config render` with the same --plan and --state."
+    )
 
 
 def unreachable(path: Path, at: str) -> Exception:

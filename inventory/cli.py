@@ -29,9 +29,9 @@ def render(
     format: Format = "table",
 ) -> None:
     """Write every device's files below <state>/build/<plan>; touches only what changed."""
+    from inventory import render as renderer
     from ip_plan import compile as compiler
     from ip_plan import plan as plans
-    from inventory import render as renderer
 
     with invocation.guarded():
         network = compiler.compiled(plan, state)
@@ -48,7 +48,9 @@ def render(
             print(f"… {len(written.changed) - 20} more")
         for name in written.removed:
             print(f"- {name}")
-        print(f"{written.devices} devices, {written.files} files; {len(written.changed)} changed, {len(written.removed)} removed.")
+        print(
+            f"{written.devices} devices, {written.files} files; {len(written.changed)} changed, {len(written.removed)} removed."
+        )
 
 
 @app.command()

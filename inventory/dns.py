@@ -173,7 +173,9 @@ def _owner(network: Network, site: Site) -> _Owner | None:
     if top:
         blocks = [(4, network.meta.supernet4), (6, network.meta.supernet6)]
     elif site.kind == "centre":
-        blocks = [(4, text) for text in region.blocks4 if site.level == "province"] + [(6, text) for text in region.blocks6]
+        blocks = [(4, text) for text in region.blocks4 if site.level == "province"] + [
+            (6, text) for text in region.blocks6
+        ]
     reverse = [
         (family, piece)
         for family, text in blocks
@@ -207,7 +209,10 @@ def servers(network: Network, shard: Shard) -> dict[str, Server]:
         for address in (name.v4, name.v6):
             if piece := _piece(address, lengths, known):
                 reverse.setdefault(piece, []).append((pointer(address), f"{name.fqdn}."))
-    return {key: _server(network, owner, children.get(key, []), forward.get(key, []), reverse) for key, owner in owners.items()}
+    return {
+        key: _server(network, owner, children.get(key, []), forward.get(key, []), reverse)
+        for key, owner in owners.items()
+    }
 
 
 def _apex(fqdn: str, apexes: dict[str, str]) -> str:

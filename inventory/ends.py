@@ -71,7 +71,9 @@ def transit(network: Network, site: Site, seen_from: Site) -> Dual:
                 found.append(Dual((bare(interface.v4),), (bare(interface.v6),)))
     if site.key != seen_from.key:
         for device in devices(network, seen_from):
-            found += [Dual((i.peer4,), (i.peer6,)) for i in device.interfaces if i.kind == "wan" and i.peer_site == site.key]
+            found += [
+                Dual((i.peer4,), (i.peer6,)) for i in device.interfaces if i.kind == "wan" and i.peer_site == site.key
+            ]
     return join(found)
 
 
@@ -99,9 +101,15 @@ def has(site: Site, zone: str) -> bool:
 
 def reached(network: Network, site: Site, flow: Flow) -> Dual:
     """Where `flow` leads when `site` opens it: the prefixes at all receivers. Empty: `site` does not open it."""
-    if flow.verdict != "allow" or not has(site, flow.from_zone) or (flow.from_levels and site.level not in flow.from_levels):
+    if (
+        flow.verdict != "allow"
+        or not has(site, flow.from_zone)
+        or (flow.from_levels and site.level not in flow.from_levels)
+    ):
         return Dual()
-    others = [other for other in network.related(site, flow.relation) if not flow.to_levels or other.level in flow.to_levels]
+    others = [
+        other for other in network.related(site, flow.relation) if not flow.to_levels or other.level in flow.to_levels
+    ]
     return join(end(network, other, flow.to_zone, flow.to_service, site) for other in others)
 
 

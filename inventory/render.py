@@ -97,7 +97,9 @@ def hosts(network: Network, shard: Shard) -> tuple[Host, ...]:
     for device in shard.devices:
         site = network.sites[device.site]
         names = (device.fqdn, *carried.get(device.name, ()))
-        found.append(Host(device.name, site.key, site.region, site.level, device.role, device.zone, device.duties, names))
+        found.append(
+            Host(device.name, site.key, site.region, site.level, device.role, device.zone, device.duties, names)
+        )
     return tuple(found)
 
 
@@ -184,7 +186,7 @@ def require(network: Network, provinces: Collection[str] | None, devices: Collec
         Mistake("", None, None, "JB2001", name, f"the plan has no such {what}", f"Give one of: {', '.join(known)}.")
         for what, asked, known in (
             ("province", provinces or (), sorted(network.keys)),
-            ("device", devices or (), sorted(network.devices)[:5] + ["…"]),
+            ("device", devices or (), [*sorted(network.devices)[:5], "…"]),
         )
         for name in asked
         if name not in (network.keys if what == "province" else network.devices)

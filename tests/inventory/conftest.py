@@ -32,7 +32,11 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Run:
         line = ["unshare", "--mount", "--net", "--propagation", "private", "sh", "-c", INSIDE, "sh"]
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
         return subprocess.run(
-            [*line, str(place), layers, str(build), program], env=environment, capture_output=True, text=True, timeout=300
+            [*line, str(place), layers, str(build), program],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
 
     return run

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
@@ -69,13 +70,21 @@ class Place:
     """One site while it is put together."""
 
     def __init__(
-        self, code: str, level: Level, label: str, v4: str, v6: str, zones: Iterable[str], parent: Place | None, asn: int
+        self,
+        code: str,
+        level: Level,
+        label: str,
+        v4: str,
+        v6: str,
+        zones: Iterable[str],
+        parent: Place | None,
+        asn: int,
     ) -> None:
         self.code, self.level, self.v4, self.v6, self.parent, self.asn = code, level, v4, v6, parent, asn
         self.kind = "office" if level in ("county", "township") else "centre"
         self.key = f"{code}:{self.kind}1"
-        above = parent.domain if parent else ""
-        self.domain = f"{label}.{above}" if label else ROOT
+        above: str = parent.domain if parent else ""
+        self.domain: str = f"{label}.{above}" if label else ROOT
         self.zones = tuple(
             Zone(name, f"{v4}.{number}.0/24", f"{v6}{number}::/64", f"{v4}.{number}.1", f"{v6}{number}::1")
             for number, name in enumerate(zones, 1 if self.kind == "centre" else int(code[3:6]) % 100)
@@ -87,7 +96,11 @@ class Place:
 
 
 def _link(
-    number: int, rank: Literal["primary", "backup"], a: tuple[Place, str], b: tuple[Place, str], kind: Literal["wan", "inside"]
+    number: int,
+    rank: Literal["primary", "backup"],
+    a: tuple[Place, str],
+    b: tuple[Place, str],
+    kind: Literal["wan", "inside"],
 ) -> None:
     """Join two devices. The addresses come from the lower place's block."""
     (upper, one), (lower, other) = a, b
@@ -99,10 +112,14 @@ def _link(
     left, right = f"{upper.code}-{one}", f"{lower.code}-{other}"
     link = f"{left}~{right}"
     upper.interfaces.setdefault(one, []).append(
-        Interface(names[0], kind, f"{four[0]}/31", f"{six[0]}/127", "", link, right, four[1], six[1], lower.asn, lower.key)
+        Interface(
+            names[0], kind, f"{four[0]}/31", f"{six[0]}/127", "", link, right, four[1], six[1], lower.asn, lower.key
+        )
     )
     lower.interfaces.setdefault(other, []).append(
-        Interface(names[1], kind, f"{four[1]}/31", f"{six[1]}/127", "", link, left, four[0], six[0], upper.asn, upper.key)
+        Interface(
+            names[1], kind, f"{four[1]}/31", f"{six[1]}/127", "", link, left, four[0], six[0], upper.asn, upper.key
+        )
     )
     kind_name = "leased" if kind == "wan" else "inside"
     lower.links.append(Link(link, kind_name, rank, left, names[0], right, names[1], cost=10))
@@ -130,7 +147,8 @@ def _devices(place: Place) -> tuple[list[Device], list[Service]]:
         carried = list(place.interfaces.get(label, []))
         if role != "router":
             carried += [
-                Interface(f"z-{z.name}", "zone", f"{z.gateway4}/24", f"{z.gateway6}/64", zone=z.name) for z in place.zones
+                Interface(f"z-{z.name}", "zone", f"{z.gateway4}/24", f"{z.gateway6}/64", zone=z.name)
+                for z in place.zones
             ]
         devices.append(
             Device(
@@ -144,7 +162,16 @@ def _devices(place: Place) -> tuple[list[Device], list[Service]]:
         four, six = zone.v4.rpartition(".")[0], zone.v6.removesuffix("/64")
         port = Interface(f"z-{zone.name}", "zone", f"{four}.{number}/24", f"{six}{number:x}/64", zone=zone.name)
         devices.append(
-            Device(name, place.key, "host", f"{label}.{place.domain}", (port,), zone=zone.name, duties=duties, dialect="debian")
+            Device(
+                name,
+                place.key,
+                "host",
+                f"{label}.{place.domain}",
+                (port,),
+                zone=zone.name,
+                duties=duties,
+                dialect="debian",
+            )
         )
         for last, service in enumerate(names, 250):
             fqdn = f"{service}.{zone.name}.{place.domain}"
@@ -175,7 +202,18 @@ def _flow(
     to_levels: tuple[Level, ...] = (), source: str = "", target: str = "", identity: str = "",
 ) -> Flow:  # fmt: skip
     return Flow(
-        id, "", "allow", one, other, relation, ports or PORTS[target], levels, to_levels, source, target, identity=identity
+        id,
+        "",
+        "allow",
+        one,
+        other,
+        relation,
+        ports or PORTS[target],
+        levels,
+        to_levels,
+        source,
+        target,
+        identity=identity,
     )
 
 
@@ -212,11 +250,21 @@ def flows() -> tuple[Flow, ...]:
         found.append(_flow("NAMES-OFFICE", zone, "exchange", "serving-parent", levels=OFFICES, target="dns"))
         found.append(_flow("TIME-OFFICE", zone, "exchange", "serving-parent", levels=OFFICES, target="ntp"))
         found.append(
-            _flow("MANAGE-OFFICE", "management", zone, "served-child", "tcp/22", "tcp/9100", "icmp/echo", to_levels=OFFICES)
+            _flow(
+                "MANAGE-OFFICE",
+                "management",
+                zone,
+                "served-child",
+                "tcp/22",
+                "tcp/9100",
+                "icmp/echo",
+                to_levels=OFFICES,
+            )
         )
     return tuple(found)
 
 
+@cache
 def network(through_county: bool = False) -> Network:
     """The sample. `through_county`: the township's line ends at the county's office instead of the city."""
     ministry = Place("000000", "ministry", "", "10.0", "3fff:0:0:", ("exchange", "management"), None, 4200000000)
@@ -231,7 +279,13 @@ def network(through_county: bool = False) -> Network:
     county = Place("640121", "county", "yongning", "10.65", "3fff:10:1021:", ("access", "management"), city, 4206400002)
     township = Place("640121100", "township", "yanghe", "10.65", "3fff:10:1022:", ("access", "management"), city, 0)
     township.zones = tuple(
-        Zone(name, f"10.65.{number}.0/24", f"3fff:10:1022:{number}::/64", f"10.65.{number}.1", f"3fff:10:1022:{number}::1")
+        Zone(
+            name,
+            f"10.65.{number}.0/24",
+            f"3fff:10:1022:{number}::/64",
+            f"10.65.{number}.1",
+            f"3fff:10:1022:{number}::1",
+        )
         for number, name in ((31, "access"), (32, "management"))
     )
     _centre(ministry, 2)
@@ -260,7 +314,19 @@ def network(through_county: bool = False) -> Network:
         devices[place.code[:2]] += made
         services[place.code[:2]] += carried
     protection = Protection(
-        city.key, "production", "db", "640100-prod1", "640100-bkup1", "repo", "production", "640100-bkup2", 30, 2, 24, 60, 600
+        city.key,
+        "production",
+        "db",
+        "640100-prod1",
+        "640100-bkup1",
+        "repo",
+        "production",
+        "640100-bkup2",
+        30,
+        2,
+        24,
+        60,
+        600,
     )
     regions = {
         "00": (_region(ministry, ("10.0.0.0/16",), ("3fff::/28",)),),

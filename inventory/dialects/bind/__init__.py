@@ -33,5 +33,15 @@ def files(intent: Intent, serials: Serials) -> list[File]:
     ]  # fmt: skip
     return [
         *masters,
-        File("/etc/bind/named.conf", conf, "names", "root", "bind", "0644", "named-checkconf %s", "named.service", "reload"),
+        File(
+            "/etc/bind/named.conf",
+            conf,
+            "names",
+            "root",
+            "bind",
+            "0644",
+            "named-checkconf %s",
+            "named.service",
+            "reload",
+        ),
     ]

@@ -22,7 +22,11 @@ def files(intent: Intent, *, lab: bool) -> list[File]:
         found += [
             File("/etc/default/chrony", options, "time", unit="chrony.service", action="restart"),
             File(
-                "/etc/systemd/system/chrony.service.d/lab.conf", DROP_IN, "time", unit="chrony.service", action="restart"
+                "/etc/systemd/system/chrony.service.d/lab.conf",
+                DROP_IN,
+                "time",
+                unit="chrony.service",
+                action="restart",
             ),
         ]
     return found

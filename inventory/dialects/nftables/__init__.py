@@ -16,7 +16,9 @@ def files(intent: Intent) -> list[File]:
     if intent.filter is None:
         return []
     conf = text(intent.filter, intent.device.name)
-    return [File("/etc/nftables.conf", conf, "firewall", mode="0755", validator="nft -c -f %s", unit="nftables.service")]
+    return [
+        File("/etc/nftables.conf", conf, "firewall", mode="0755", validator="nft -c -f %s", unit="nftables.service")
+    ]
 
 
 def text(filter: Filter, name: str) -> str:
