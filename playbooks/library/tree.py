@@ -12,7 +12,8 @@ description:
   - Removes what an earlier tree of this role installed and this one no longer has.
   - Keeps what still has to be taken up by units in its manifest until told that it is settled, so that an
     interrupted run is completed by the next one.
-  - Its action plugin reads the entries from C(jinbao_tree) on the controller; a playbook gives only I(role).
+  - Its action plugin reads the entries from C(jinbao_tree) on the controller, so that a playbook gives only I(role);
+    afterwards it enables, starts, reloads or restarts those units of the role that are not as they have to be.
 options:
   role: {type: str, required: true, description: The role whose files are installed.}
   entries:
@@ -30,7 +31,7 @@ author: [jinbao]
 """
 
 EXAMPLES = r"""
-- name: Install the files of the router
+- name: Install the files of the router and run its units
   tree:
     role: router
 """
@@ -42,7 +43,7 @@ units_reload: {type: list, returned: always, description: Running units that hav
 units_restart: {type: list, returned: always, description: Running units that have to restart.}
 units_stopped: {type: list, returned: always, description: Units that this device no longer runs.}
 daemon_reload: {type: bool, returned: always, description: Whether unit files changed.}
-take_up: {type: list, returned: always, description: Each unit with the state it has to get.}
+take_up: {type: list, returned: always, description: Units that are not as they have to be, with the state to get.}
 pending: {type: bool, returned: always, description: Whether anything has to be settled.}
 missing_packages: {type: list, returned: always, description: Packages that are not installed.}
 """
@@ -66,7 +67,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 UNIT_FOLDERS = ("/etc/systemd/system/", "/usr/lib/systemd/system/")
 DAEMON = "systemd"
+EMPTY: dict[str, Any] = {"files": {}, "units": [], "pending": {}, "examined": True}
+STATES = {"start": "started", "reload": "reloaded", "restart": "restarted"}
 VALIDATOR_SECONDS = 120
+# A unit that cannot be enabled (static) or that a generator makes is there after a reboot as well.
+LASTING = ("enabled", "static", "indirect", "generated", "alias")
 SHOWN = 64 * 1024  # bytes of one file that a diff shows
 
 
@@ -100,13 +105,13 @@ def ids(entry: dict[str, Any]) -> tuple[int, int, int]:
 
 
 def read_manifest(path: str) -> dict[str, Any]:
-    """What earlier runs of a role left: files (target → unit and action), units, pending. Damaged counts as empty."""
+    """What earlier runs of a role left: files (target → unit and action), units, pending, examined. Damaged is empty."""
     with contextlib.suppress(FileNotFoundError, ValueError):
         with open(path, encoding="utf-8") as stream:
             found = json.load(stream)
         if isinstance(found, dict):
-            return {"files": {}, "units": [], "pending": {}, **found}
-    return {"files": {}, "units": [], "pending": {}}
+            return EMPTY | found
+    return dict(EMPTY)
 
 
 def missing(packages: list[str]) -> list[str]:
@@ -123,13 +128,19 @@ def missing(packages: list[str]) -> list[str]:
     return [package for package in packages if package not in there]
 
 
-def running(units: list[str]) -> set[str]:
-    """Those of `units` that systemd has active."""
+def running(units: list[str]) -> dict[str, bool]:
+    """Unit → whether it comes back after a reboot, of those of `units` that systemd has active."""
     if not units:
-        return set()
-    asked = subprocess.run(["systemctl", "is-active", "--", *units], capture_output=True, text=True, check=False)
-    states = asked.stdout.split()
-    return {unit for unit, state in zip(units, states, strict=False) if state in ("active", "reloading", "activating")}
+        return {}
+    line = ["systemctl", "show", "--property=ActiveState,UnitFileState", "--", *units]
+    asked = subprocess.run(line, capture_output=True, text=True, check=False)
+    found = {}
+    # One paragraph a unit, in the order asked.
+    for unit, paragraph in zip(units, asked.stdout.strip().split("\n\n"), strict=False):
+        state = dict(part.split("=", 1) for part in paragraph.splitlines() if "=" in part)
+        if state.get("ActiveState") in ("active", "reloading", "activating"):
+            found[unit] = state.get("UnitFileState") in LASTING
+    return found
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -352,7 +363,7 @@ def apply(wanted: dict[str, Any], check: bool) -> dict[str, Any]:
     ]
     pending = waiting(takers, [*(entry["target"] for entry in differing), *stale])
     # A unit that does not run yet reads the new files when it is started.
-    active = running([unit for unit in pending if unit != DAEMON and unit not in dropped])
+    active = running(sorted({*units, *pending} - {DAEMON, *dropped}))
     pending = {unit: action for unit, action in pending.items() if unit in active or unit == DAEMON}
 
     if not absent:
@@ -360,21 +371,19 @@ def apply(wanted: dict[str, Any], check: bool) -> dict[str, Any]:
     if not check:
         install(wanted, earlier, pending, differing, stale, dropped)
 
-    reloads = sorted(unit for unit in active if pending[unit] == "reload")
-    restarts = sorted(unit for unit in active if pending[unit] == "restart")
-    states = dict.fromkeys(units, "started") | dict.fromkeys(reloads, "reloaded") | dict.fromkeys(restarts, "restarted")
-    daemon = DAEMON in pending
+    states = {unit: action for unit, action in pending.items() if unit != DAEMON}
+    states |= {unit: "start" for unit in units if not active.get(unit) and unit not in states}
     return {
-        "changed": bool(absent or differing or stale or dropped or pending),
+        "changed": bool(absent or differing or stale or dropped or pending or states),
         "files": [entry["target"] for entry in differing],
         "removed": sorted(stale),
-        "units_reload": reloads,
-        "units_restart": restarts,
+        "units_reload": sorted(unit for unit, action in states.items() if action == "reload"),
+        "units_restart": sorted(unit for unit, action in states.items() if action == "restart"),
         "units_stopped": dropped,
-        "daemon_reload": daemon,
+        "daemon_reload": DAEMON in pending,
         "take_up": [
-            {"name": unit, "state": state, "daemon_reload": daemon} | ({"enabled": True} if unit in units else {})
-            for unit, state in states.items()
+            {"name": unit, "state": STATES[action]} | ({"enabled": True} if unit in units else {})
+            for unit, action in states.items()
         ],
         "pending": bool(pending) and not check,
         "missing_packages": absent,
@@ -397,14 +406,15 @@ def install(
     if differing or stale or dropped:
         # First, so that the next run knows what a run cut short here may have installed, and who has not taken it up.
         everything = {target: taker for manifest in earlier.values() for target, taker in manifest["files"].items()}
-        write_manifest(path, {"files": everything | owned, "units": before["units"], "pending": pending})
+        started = {"files": everything | owned, "units": before["units"], "pending": pending, "examined": False}
+        write_manifest(path, started)
     done = []
     try:
         for entry in differing:
             done.append(entry)
             place(entry["target"], entry["bytes"], entry["asked"])
         # After a run cut short, what it moved in place no longer differs and may still be unexamined.
-        examined = wanted["entries"] if before["pending"] else differing
+        examined = differing if before["examined"] else wanted["entries"]
         wholes = {
             entry["validator"]: entry["target"]
             for entry in examined
@@ -425,7 +435,7 @@ def install(
         subprocess.run(["systemctl", "disable", "--now", "--", unit], capture_output=True, check=False)
     for target in [*stale, *(other for other in earlier if other != path)]:
         remove(target)
-    write_manifest(path, {"files": owned, "units": wanted["units"], "pending": pending})
+    write_manifest(path, {"files": owned, "units": wanted["units"], "pending": pending, "examined": True})
 
 
 def settle(wanted: dict[str, Any], check: bool) -> dict[str, Any]:

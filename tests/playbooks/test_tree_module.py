@@ -153,7 +153,7 @@ def test_an_unchanged_file_is_not_validated_again(device: Device) -> None:
     assert (device.root / "log").read_text() == "seen\n"
 
 
-def test_stale_files_go_and_others_stay(device: Device) -> None:
+def test_stale_files_go_and_others_stay(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     a, b, c = device.entry("a", "1"), device.entry("b", "1", unit="frr.service"), device.entry("c", "1")
     device.apply(a, b, c)
     foreign = device.root / "etc" / "by-hand"
@@ -161,6 +161,7 @@ def test_stale_files_go_and_others_stay(device: Device) -> None:
     # c moved to another role, which installs it first or later: it is not this role's to remove.
     checked = device.apply(a, check=True, kept=[c["target"]])
     assert checked["removed"] == [b["target"]] and "b" in device.files()
+    monkeypatch.setattr(tree, "running", lambda units: dict.fromkeys(units, True))
     answer = device.apply(a, kept=[c["target"]])
     assert answer["removed"] == [b["target"]] and answer["pending"]
     assert sorted(device.files()) == ["a", "by-hand", "c"]
@@ -199,7 +200,7 @@ def test_a_diff_hides_secrets_and_shows_owners(device: Device) -> None:
 
 
 def test_what_units_have_not_taken_up_is_never_forgotten(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tree, "running", set)
+    monkeypatch.setattr(tree, "running", lambda units: dict.fromkeys(units, True))
     entries = [
         device.entry("frr.conf", "1", unit="frr.service"),
         device.entry("daemons", "1", unit="frr.service", action="restart"),
@@ -208,8 +209,8 @@ def test_what_units_have_not_taken_up_is_never_forgotten(device: Device, monkeyp
     first = device.apply(*entries, units=["frr.service"])
     assert (first["units_restart"], first["units_reload"]) == (["frr.service"], ["nftables.service"])
     assert first["take_up"] == [
-        {"name": "frr.service", "state": "restarted", "daemon_reload": False, "enabled": True},
-        {"name": "nftables.service", "state": "reloaded", "daemon_reload": False},
+        {"name": "frr.service", "state": "restarted", "enabled": True},
+        {"name": "nftables.service", "state": "reloaded"},
     ]
     # The run ended here. The next one finds no file to change and still has the units take them up.
     again = device.apply(*entries, units=["frr.service"])
@@ -218,13 +219,25 @@ def test_what_units_have_not_taken_up_is_never_forgotten(device: Device, monkeyp
     assert device.settle()["changed"]
     settled = device.apply(*entries, units=["frr.service"])
     assert not settled["changed"] and not settled["pending"]
-    assert settled["take_up"] == [{"name": "frr.service", "state": "started", "daemon_reload": False, "enabled": True}]
+    assert settled["take_up"] == []
     assert not device.settle()["changed"]
 
 
-def test_a_run_cut_short_between_two_files_is_examined_by_the_next(
-    device: Device, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("state", [{}, {"frr.service": False}], ids=["stopped", "running, not enabled"])
+def test_a_unit_that_is_not_as_it_has_to_be_is_a_change(
+    device: Device, monkeypatch: pytest.MonkeyPatch, state: dict[str, bool]
 ) -> None:
+    monkeypatch.setattr(tree, "running", lambda units: state)
+    entry = device.entry("frr.conf", "1", unit="frr.service")
+    device.apply(entry, units=["frr.service"])
+    device.settle()
+    for check in (True, False):
+        answer = device.apply(entry, units=["frr.service"], check=check)
+        assert answer["changed"] and not answer["files"] and not answer["pending"]
+        assert answer["take_up"] == [{"name": "frr.service", "state": "started", "enabled": True}]
+
+
+def test_a_run_cut_short_between_two_files_is_examined_by_the_next(device: Device) -> None:
     whole = f"sh -c '! grep -q broken {device.root}/etc/zone'"
     entries = [device.entry("zone", "broken\n", validator=whole, unit="named.service"), device.entry("other", "x\n")]
 
@@ -248,7 +261,8 @@ def test_a_run_cut_short_between_two_files_is_examined_by_the_next(
     with pytest.raises(tree.Refused, match="zone"):
         device.apply(*entries)
     mended = [device.entry("zone", "fine\n", validator=whole, unit="named.service"), device.entry("other", "x\n")]
-    assert device.apply(*mended)["pending"]
+    assert device.apply(*mended)["files"] == [mended[0]["target"]]
+    assert not device.apply(*mended)["files"]
 
 
 def test_unit_files_make_systemd_read_again(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +270,7 @@ def test_unit_files_make_systemd_read_again(device: Device, monkeypatch: pytest.
     entry = device.entry("systemd/system/backup.timer", "[Timer]\n")
     answer = device.apply(entry, units=["backup.timer"])
     assert answer["daemon_reload"] and answer["pending"]
-    assert answer["take_up"] == [{"name": "backup.timer", "state": "started", "daemon_reload": True, "enabled": True}]
+    assert answer["take_up"] == [{"name": "backup.timer", "state": "started", "enabled": True}]
     assert device.apply(entry, units=["backup.timer"])["daemon_reload"]
     device.settle()
     assert not device.apply(entry, units=["backup.timer"])["daemon_reload"]
