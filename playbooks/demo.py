@@ -32,7 +32,10 @@ PLAN = ("--plan", "pilot")
 
 STEPS: tuple[Step, ...] = (
     Step("The national plan: addresses, names, numbers and links of every site", ("plan", "compile", "--plan", "national")),
-    Step("One province of it as device configuration", ("config", "render", "--plan", "national", "--at", "production", "--province", "64")),
+    Step(
+        "One province of it as device configuration",
+        ("config", "render", "--plan", "national", "--at", "production", "--province", "64"),
+    ),
     Step("The pilot: ministry, Ningxia, Yinchuan, Wuzhong", ("plan", "compile", *PLAN)),
     Step("Its devices' files", ("config", "render", *ABOUT)),
     Step("The proof on the rendered text", ("config", "prove", *PLAN)),
