@@ -173,11 +173,8 @@ class World(msgspec.Struct, frozen=True, dict=True):
         for flow in self.network.flows:
             if (flow.from_zone, flow.to_zone, flow.relation) != (source.zone, target.zone, relation):
                 continue
-            if (
-                (flow.from_levels
-                and one.level not in flow.from_levels)
-                or (flow.to_levels
-                and other.level not in flow.to_levels)
+            if (flow.from_levels and one.level not in flow.from_levels) or (
+                flow.to_levels and other.level not in flow.to_levels
             ):
                 continue
             if flow.verdict == "deny":

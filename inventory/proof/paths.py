@@ -298,8 +298,6 @@ def _static_needs(world: World, device: Device, config: frr.Config, wrong: Wrong
     closed = {s.prefix for s in config.statics if s.target == "blackhole"}
     near = [(file, s.line) for s in config.statics]
     line = near[0][1] if near else 1
-    announced = {interval.prefix(o.what)[1:] for o in config.bgp.networks} if config.bgp else set()
-    every = bool(config.bgp and any(o.what == "static" for o in config.bgp.redistributes))
     for item in device.interfaces:
         other = world.network.known_sites.get(item.peer_site)
         if item.kind != "wan" or other is None or (item.peer_asn and (device.asn or site.asn)):
@@ -311,10 +309,6 @@ def _static_needs(world: World, device: Device, config: frr.Config, wrong: Wrong
                 if (prefix, _spelled(peer)) not in have:
                     what = f"no static route to {prefix} over {peer} ({other.key})"
                     wrong("JB2416", file, line, what, "Add it: one end of this line has no AS.", near)
-                elif config.bgp and not up and not every and interval.prefix(prefix)[1:] not in announced:
-                    what = f"the static route to {prefix} ({other.key}) is not told to BGP"
-                    places = [(file, n.line) for n in config.bgp.networks]
-                    wrong("JB2416", file, config.bgp.line, what, f"Add `network {prefix}`.", places)
     if device.role == "access":
         for zone in site.zones:
             for text in (zone.v4, zone.v6):
@@ -371,15 +365,10 @@ def _ospf(device: Device, config: frr.Config, others: Mapping[str, Reading], wro
                     wrong("JB2415", config.file, line, what, "Run it on every cable inside the site.")
                 else:
                     _cable(item, title, family, line, config, others.get(item.peer), wrong)
-            elif area is None:
-                wrong(
-                    "JB2415",
-                    config.file,
-                    line,
-                    f"{title} does not carry the prefix of {item.name}",
-                    "Add the interface as passive.",
-                )
-            elif not quiet:
+            elif area is None and item.kind == "zone":
+                what = f"{title} does not carry the prefix of {item.name}"
+                wrong("JB2415", config.file, line, what, "Add the interface as passive.")
+            elif area is not None and not quiet:
                 wrong(
                     "JB2415", config.file, line, f"{title} asks for neighbours on {item.name}", "Make it passive there."
                 )
