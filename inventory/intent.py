@@ -63,6 +63,7 @@ class Stanza(msgspec.Struct, frozen=True):
     host: str
     """Name of the database's device."""
     retention_full: int
+    full_interval_hours: int
     peers: tuple[str, ...]
     """Names of the hosts that may speak of this stanza."""
 
@@ -207,7 +208,7 @@ def _backup(network: Network, device: Device) -> Backup | None:
 def _stanza(network: Network, protection: Protection) -> Stanza:
     host = network.devices[protection.device].fqdn
     scratch = (network.devices[protection.scratch].fqdn,) if protection.scratch else ()
-    return Stanza(protection.stanza, host, protection.retention_full, (host, *scratch))
+    return Stanza(protection.stanza, host, protection.retention_full, protection.full_interval_hours, (host, *scratch))
 
 
 def _metrics(network: Network, device: Device, site: Site) -> Metrics:

@@ -9,6 +9,7 @@ import pytest
 
 from ground import tree
 from inventory import render
+from inventory.dialects import pgbackrest
 from ip_plan.compile import compiled
 from ip_plan.network import Network
 from tests.inventory import sample
@@ -121,3 +122,14 @@ def test_owners_modes_and_units(whole: Network) -> None:
             secret = entry.target.endswith(("frr.conf", "pg_hba.conf", "pgbackrest.conf"))
             assert entry.mode == "0640" or not secret
             assert entry.unit in (*rendered.tree.units, "", "systemd-sysctl.service")
+
+
+@pytest.mark.parametrize(
+    ("hours", "expected"),
+    [
+        (168, "Sun *-*-* 03:00:00"), (200, "Sun *-*-* 03:00:00"), (24, "*-*-* 03:00:00"), (100, "*-*-* 03:00:00"),
+        (12, "*-*-* 00/12:00:00"), (7, "*-*-* 00/6:00:00"), (1, "*-*-* 00/1:00:00"),
+    ],
+)  # fmt: skip
+def test_full_backups_never_lie_further_apart_than_asked(hours: int, expected: str) -> None:
+    assert pgbackrest.calendar(hours) == expected
