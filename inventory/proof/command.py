@@ -13,17 +13,18 @@ from ground.mistake import one, text
 from inventory.proof.decide import World
 from inventory.proof.finding import Against, Finding
 from inventory.proof.proving import Decision, Proof, connection, prove
+from ip_plan import plan as plans
 from ip_plan.compile import compiled
 from ip_plan.network import TRANSIT, Network
 
-Build = Annotated[Path, typer.Option("--build", help="Folder of the rendered trees.")]
+Build = Annotated[Path | None, typer.Option("--build", help="Folder of the rendered trees; else the state's own.")]
 
 
 def prove_command(
     plan: Plan = invocation.PLAN,
     at: At = invocation.AT,
     state: State = invocation.STATE,
-    build: Build = Path("build"),
+    build: Build = None,
     everything: Annotated[bool, typer.Option("--all", help="Every rendered device, not only the twin's.")] = False,
     opener: Annotated[str, typer.Option("--from", help="site:zone that opens, e.g. 640100:exchange.")] = "",
     target: Annotated[str, typer.Option("--to", help="site:zone that is reached.")] = "",
@@ -33,6 +34,7 @@ def prove_command(
     """Read the rendered text back and prove what it allows; with --from, --to and --port, follow one connection."""
     with invocation.guarded():
         network = compiled(plan, state)
+        build = build or plans.load(plan).build(state)
         running = [name for site in network.running() for name in site.devices]
         proof = prove(network, build, running if running and at.startswith("twin:") and not everything else None)
         if not proof.devices:
