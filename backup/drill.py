@@ -77,10 +77,14 @@ df --output=avail -B1 /var/lib/postgresql | tail -1
 
 EMPTY = f"""\
 cd /
-for pid in $(pgrep -x postgres); do
-  [ "$(readlink /proc/$pid/cwd)" = {DATA} ] && kill -9 $pid
+for i in $(seq 50); do
+  left=
+  for pid in $(pgrep -x postgres); do
+    [ "$(readlink /proc/$pid/cwd)" = {DATA} ] && kill -9 $pid && left=1
+  done
+  [ -n "$left" ] || break
+  sleep 0.1
 done
-for i in $(seq 50); do pgrep -x postgres > /dev/null || break; sleep 0.1; done
 rm -rf {FOLDER}
 test ! -e {FOLDER}
 """
@@ -93,13 +97,21 @@ cat > {FOLDER}/postgresql.conf <<'CONF'
 echo 'local all postgres peer' > {FOLDER}/pg_hba.conf
 """
 
+# Not pg_ctl -w: it returns while recovery is still going on.
 START = f"""\
 cd /
-runuser -u postgres -- /usr/lib/postgresql/$(cat {DATA}/PG_VERSION)/bin/pg_ctl start -w -t %d -s -D {DATA} -l {FOLDER}/log \
--o '-c config_file={FOLDER}/postgresql.conf' < /dev/null > /dev/null 2>&1
-code=$?
-[ $code = 0 ] || tail -n 40 {FOLDER}/log >&2
-exit $code
+ctl="runuser -u postgres -- /usr/lib/postgresql/$(cat {DATA}/PG_VERSION)/bin/pg_ctl -s -D {DATA}"
+$ctl start -W -l {FOLDER}/log -o '-c config_file={FOLDER}/postgresql.conf' < /dev/null > /dev/null 2>&1
+end=$(( $(date +%s) + %d ))
+sleep 0.1
+until runuser -u postgres -- psql -h {SOCKET} -XAtq -d {DATABASE} -c 'SELECT 1' > /dev/null 2> {FOLDER}/said; do
+  if ! $ctl status > /dev/null || [ $(date +%s) -gt $end ]; then
+    cat {FOLDER}/said >&2
+    tail -n 40 {FOLDER}/log >&2
+    exit 1
+  fi
+  sleep 0.05
+done
 """
 
 VERIFY = f"""\
@@ -445,7 +457,7 @@ def restore(
         _failed(session, protection, course, "the restore failed", pgbackrest.faults(restored))
     since = reached("restored", order)
     told(f"{device}: starting PostgreSQL")
-    started = remote.run(session, device, "bash -s", given=(START % limit).encode(), seconds=limit + 30)
+    started = remote.run(session, device, "bash -s", given=START.replace("%d", str(limit)).encode(), seconds=limit + 30)
     if not started.ok:
         _failed(session, protection, course, "PostgreSQL does not start on what was restored", _log_faults(started.err))
     since = reached("started", since)

@@ -21,7 +21,9 @@ ADDRESSES = {SOURCE: "10.9.1.10", REPOSITORY: "10.9.1.11", SCRATCH: "10.9.1.12"}
 DATA = "/var/lib/postgresql/15/main"
 REPO = "/var/lib/pgbackrest"
 
-PROTECTION = Protection(SITE, "production", "db", SOURCE, REPOSITORY, "repo", STANZA, SCRATCH, 30, 2, 24, 60, 600, "test")
+PROTECTION = Protection(
+    SITE, "production", "db", SOURCE, REPOSITORY, "repo", STANZA, SCRATCH, 30, 2, 24, 60, 600, "test"
+)
 
 TLS = """\
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ca -keyout ca.key -out ca.crt
@@ -108,7 +110,9 @@ def network(protection: Protection = PROTECTION) -> Network:
     )
     site = Site(SITE, "990100", "prefecture", "centre", "test", "", 4200000001, zones, tuple(ADDRESSES), True)
     region = Region("990100", "样城", "prefecture", "city", "000000", "000000", "sample", "test")
-    services = (Service("db", SITE, "production", SOURCE, "db.production.test", "10.9.1.20", "fd09:1::20", ("tcp/5432",)),)
+    services = (
+        Service("db", SITE, "production", SOURCE, "db.production.test", "10.9.1.20", "fd09:1::20", ("tcp/5432",)),
+    )
     shard = Shard("99", (region,), (site,), devices, (), services, (protection,), (), (), ())
     meta = Meta("sample", "样本", "样本", "test", "10.0.0.0/8", "fd09::/16")
     return Network(meta, (), (shard,), {"99": "sample"})
@@ -126,7 +130,12 @@ def told(session: Session, device: str, script: str, seconds: float = 60) -> str
 def up(folder: Path, archive_timeout: int = 30) -> Iterator[Session]:
     """The three nodes, running and backed up once."""
     name = f"b{os.getpid()}"
-    shape = Lab(name, tuple(Node(n, disk=True) for n in ADDRESSES), (), (Segment("zone", tuple(Port(n, "zone") for n in ADDRESSES)),))
+    shape = Lab(
+        name,
+        tuple(Node(n, disk=True) for n in ADDRESSES),
+        (),
+        (Segment("zone", tuple(Port(n, "zone") for n in ADDRESSES)),),
+    )
     try:
         place = lab.up(shape, folder)
         session = remote.session(reach.read(place.reach))
