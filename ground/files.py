@@ -11,8 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def write(path: Path, content: bytes | str, mode: int = 0o644) -> bool:
-    """Write `content` whole or not at all; returns False, and touches nothing, when it already stands there."""
+def write(path: Path, content: bytes | str, mode: int = 0o644, *, durable: bool = True) -> bool:
+    """Write `content` whole or not at all; returns False, and touches nothing, when it already stands there.
+
+    `durable`: it also outlives a power cut right afterwards. What can be made again at any time does without: a tree of
+    thousands of files takes a tenth of the time.
+    """
     data = content.encode() if isinstance(content, str) else content
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         if path.read_bytes() == data and path.stat().st_mode & 0o7777 == mode:
@@ -23,7 +27,8 @@ def write(path: Path, content: bytes | str, mode: int = 0o644) -> bool:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
             stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                os.fsync(stream.fileno())
             os.fchmod(stream.fileno(), mode)
         os.replace(name, path)
     except BaseException:

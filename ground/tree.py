@@ -56,7 +56,7 @@ def content(folder: Path, entry: Entry) -> bytes:
 
 def write(folder: Path, tree: Tree, contents: Mapping[str, bytes]) -> int:
     """Write `tree` and its contents (by source); returns how many files changed. `tree.json` is written last."""
-    changed = sum(files.write(folder / "files" / entry.source, contents[entry.source]) for entry in tree.entries)
+    changed = sum(files.write(folder / "files" / entry.source, contents[entry.source], durable=False) for entry in tree.entries)
     wanted = {entry.source for entry in tree.entries}
     root = folder / "files"
     if root.is_dir():
@@ -65,4 +65,4 @@ def write(folder: Path, tree: Tree, contents: Mapping[str, bytes]) -> int:
                 path.unlink()
                 changed += 1
     body = msgspec.json.format(msgspec.json.encode(tree), indent=1) + b"\n"
-    return changed + files.write(folder / "tree.json", body)
+    return changed + files.write(folder / "tree.json", body, durable=False)

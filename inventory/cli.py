@@ -10,8 +10,11 @@ import typer
 
 from ground import invocation, reach
 from ground.invocation import At, Format, Plan, State
+from inventory.proof.command import prove_command
 
 app = typer.Typer(no_args_is_help=True, help="What each device gets: rendered files, the Ansible inventory, the proof.")
+
+app.command("prove")(prove_command)
 
 Provinces = Annotated[
     list[str] | None, typer.Option("--province", help="Only this province (two characters); may be repeated.")
@@ -69,7 +72,9 @@ def inventory(
     from inventory import render as renderer
 
     with invocation.guarded():
-        build = (state / "build" / plan_name(plan)).absolute()
+        build = (state / "build" / plan).absolute()
+        if plan != Path(plan).name or not build.is_dir():
+            build = (state / "build" / plan_name(plan)).absolute()
         wanted = [part for part in province.split(",") if part]
         states = renderer.read_states(build, wanted or None)
         if not states:

@@ -123,9 +123,9 @@ def test_a_run_cut_short_leaves_whole_files_and_the_next_one_completes_it(
     count = 0
     real = files.write
 
-    def cut(path: Path, content: bytes | str, mode: int = 0o644) -> bool:
+    def cut(path: Path, content: bytes | str, mode: int = 0o644, *, durable: bool = True) -> bool:
         nonlocal count
-        wrote = real(path, content, mode)
+        wrote = real(path, content, mode, durable=durable)
         count += wrote
         if count > after:
             raise Killed
