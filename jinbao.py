@@ -4,21 +4,62 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Final
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import typer
+
+if TYPE_CHECKING:
+    from ground.record import Record, Recorder
 
 GROUPS: Final = {
     "plan": ("ip_plan.cli", "app"),
     "config": ("inventory.cli", "app"),
     "twin": ("stacks.cli", "twin"),
     "deploy": ("playbooks.cli", "app"),
-    "demo": ("playbooks.demo", "app"),
     "check": ("monitoring.checks.cli", "app"),
     "backup": ("backup.cli", "app"),
     "rollout": ("monitoring.cli", "rollout"),
     "evidence": ("monitoring.cli", "evidence"),
+    "demo": ("playbooks.demo", "app"),
 }
+
+
+def _log(state: Path, target: str) -> Recorder:
+    from monitoring.checks.look import tool
+    from monitoring.evidence import log
+
+    return log.of(state, target, tool())
+
+
+def _checks(plan: str, at: str, state: Path) -> Sequence[Record]:
+    from ground import reach, remote
+    from ip_plan.compile import compiled
+    from monitoring.checks.cli import observe
+
+    session = remote.session(reach.of(state, at))
+    try:
+        return observe(compiled(plan, state), session, at, _log(state, at))
+    finally:
+        remote.close(session)
+
+
+def _join_backup() -> None:
+    """Audits and drills leave their records in the evidence log."""
+    from backup import cli
+
+    cli.recorders.append(_log)
+
+
+def _join_deploy() -> None:
+    """The checks from outside follow every deploy."""
+    from playbooks import cli
+
+    cli.after.append(_checks)
+
+
+JOINTS: Final[dict[str, Callable[[], None]]] = {"backup": _join_backup, "deploy": _join_deploy}
 
 
 def build(argv: list[str]) -> typer.Typer:
@@ -31,6 +72,8 @@ def build(argv: list[str]) -> typer.Typer:
         # A group is loaded only when it is asked for: starting stays fast.
         if wanted in (name, "") or wanted not in GROUPS:
             app.add_typer(getattr(importlib.import_module(module), attribute), name=name)
+    if wanted in JOINTS:
+        JOINTS[wanted]()
     return app
 
 
