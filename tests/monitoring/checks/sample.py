@@ -57,10 +57,22 @@ REGIONS = (
     ),
     Region("990121100", "样镇", "township", "town", "990100", "990100", "town", "town.test.internal"),
 )
+CENTRE_HOSTS, OFFICE_HOSTS = ("990100-prod1", "990100-exch1"), ("990121100-accs1",)
 SITES = (
-    Site(CITY, "990100", "prefecture", "centre", "test.internal", "", 4200000001, (PRODUCTION, EXCHANGE), ("990100-prod1", "990100-exch1"), True),
-    Site(TOWN, "990121100", "township", "office", "town.test.internal", CITY, 0, (ACCESS,), ("990121100-accs1",), True),
-)  # fmt: skip
+    Site(
+        CITY,
+        "990100",
+        "prefecture",
+        "centre",
+        "test.internal",
+        "",
+        4200000001,
+        (PRODUCTION, EXCHANGE),
+        CENTRE_HOSTS,
+        True,
+    ),
+    Site(TOWN, "990121100", "township", "office", "town.test.internal", CITY, 0, (ACCESS,), OFFICE_HOSTS, True),
+)
 PROTECTION = Protection(
     CITY, "production", "db", "990100-prod1", "990100-bkup1", "repo", "production", "990100-bkup2", 30, 2, 24, 60, 600
 )
