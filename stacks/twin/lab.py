@@ -93,10 +93,9 @@ def down(name: str, state_dir: Path | None = None, *, clean: bool = False, progr
             _power_off(place, layout, progress)
         folders = cgroups.lab_folders(layout, name)
         progress("nodes", 0, 1)
-        for path in folders[:1]:
-            cgroups.kill(path)
-            if not cgroups.emptied(path, 30 * node.SLOW):
-                raise mistake.one("JB3006", "does not end", f"See what keeps it: {path}/cgroup.procs.", subject=name)
+        cgroups.kill(folders[0])
+        if not cgroups.emptied(folders[0], 30 * node.SLOW):
+            raise mistake.one("JB3006", "does not end", f"See what keeps it: {folders[0]}/cgroup.procs.", subject=name)
         progress("nodes", 1, 1)
         for root in map(Path, node.mounts_below(place.run)):
             node.forget_machine(place.netns(root.parent.name), root)

@@ -407,7 +407,9 @@ def _launch(place: Place, node: Node, layout: Layout) -> None:
     spec, line = launch(place, node, layout)
     (folder / "launch.json").write_bytes(msgspec.json.encode(spec))
     with open(folder / "supervisor.log", "ab") as log:
-        done = subprocess.run(line, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True)
+        done = subprocess.run(
+            line, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True, close_fds=False
+        )
     if done.returncode:
         said = (folder / "supervisor.log").read_text()[-500:]
         raise mistake.one(

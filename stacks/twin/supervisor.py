@@ -36,8 +36,19 @@ def main(launch: str) -> int:
     if os.fork():
         return 0  # the child holds the lock on
     os.setsid()
+    # The locks of the command that started this: held until here, so that none takes the lab down in between.
+    for handle in map(int, os.listdir("/proc/self/fd")):
+        if handle > 2 and handle != lock:
+            _close(handle)
     _supervise(spec)
     return 0
+
+
+def _close(handle: int) -> None:
+    try:
+        os.close(handle)
+    except OSError:  # the listing's own
+        return
 
 
 def _take(lock: int) -> bool:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import socket
 
-from stacks.twin import wiring
+from stacks.twin import node, wiring
 from stacks.twin.place import Place
 
 PORT = 4077
 
 
 def carries(at: Place, source: str, target: str, address: str) -> bool:
-    """Whether a datagram from `source` arrives at `address`, which `target` has. A retry, should the first meet no neighbour."""
+    """Whether a datagram from `source` arrives at `address`, which `target` has; one retry."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
 
     def opened(netns: str) -> socket.socket:
@@ -32,3 +32,8 @@ def carries(at: Place, source: str, target: str, address: str) -> bool:
                 continue
             return True
     return False
+
+
+def arrives(at: Place, source: str, target: str, address: str) -> bool:
+    """Whether a datagram arrives sooner or later: a fresh or mended wire may need a second or two to find its neighbours."""
+    return node.until(lambda: carries(at, source, target, address), 10 * node.SLOW)

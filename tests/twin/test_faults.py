@@ -36,7 +36,7 @@ def carried(at: Place) -> set[bool]:
 
 def mended(at: Place) -> bool:
     """Whether everything is carried again; a neighbour asked for in vain is asked for again after 1 s."""
-    return node.until(lambda: carried(at) == {True}, 10)
+    return node.until(lambda: carried(at) == {True}, 20 * node.SLOW)
 
 
 def test_silent(at: Place) -> None:

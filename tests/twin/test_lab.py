@@ -177,7 +177,6 @@ def test_killed_down(small: Lab, tmp_path: Path, left: Left) -> None:
 def test_down_without_any_state(small: Lab, tmp_path: Path, left: Left) -> None:
     at = lab.up(small, tmp_path)
     place.clear(at)
-    at.owner.unlink()
     lab.down(small.name)
     assert left(small.name) == []
 

@@ -13,7 +13,7 @@ from ground.mistake import Mistakes
 from stacks.twin import lab, node, place, program, wiring
 from stacks.twin.place import NodeState, Place
 from stacks.twin.topology import Link, Node, Port, Segment
-from tests.twin.packets import carries
+from tests.twin.packets import arrives, carries
 
 LINK = Link("x/y 1", Port("x", "e0"), Port("y", "e0"))
 LAN = Segment("lan", (Port("x", "e1"), Port("y", "e1"), Port("z", "e1")))
@@ -72,16 +72,15 @@ def test_half_made_is_completed(at: Place) -> None:
     assert wiring.standing(at, [grown]) == {"lan"}
     for number, end in enumerate(("x", "y", "z", "new"), 1):
         program.ip([f"addr add 192.0.2.{number}/24 dev e1"], at.netns(end))
-    assert all(carries(at, "new", end, f"192.0.2.{number}") for number, end in enumerate(("x", "y", "z"), 1))
+    assert all(arrives(at, "new", end, f"192.0.2.{number}") for number, end in enumerate(("x", "y", "z"), 1))
 
 
 def test_packets(at: Place) -> None:
     lab.make_joint(at, LINK)
     program.ip(["addr add 192.0.2.0/31 dev e0", "addr add 2001:db8::/127 dev e0"], at.netns("x"))
     program.ip(["addr add 192.0.2.1/31 dev e0", "addr add 2001:db8::1/127 dev e0"], at.netns("y"))
-    # At once: no second is lost to duplicate address detection.
-    assert carries(at, "x", "y", "2001:db8::1")
-    assert carries(at, "x", "y", "192.0.2.1")
+    assert arrives(at, "x", "y", "2001:db8::1")
+    assert arrives(at, "x", "y", "192.0.2.1")
 
 
 def test_management_reaches_every_node_and_no_node_another(at: Place) -> None:
@@ -91,10 +90,10 @@ def test_management_reaches_every_node_and_no_node_another(at: Place) -> None:
         wiring.wire(at, states)
     x, y = states
     for end, state in (("x", x), ("y", y)):
-        assert carries(at, "ctl", end, state.address)
-        assert carries(at, "ctl", end, state.address6)
-        assert carries(at, end, "ctl", "10.255.0.1")
-        assert carries(at, end, "ctl", "fd00:255::1")
+        assert arrives(at, "ctl", end, state.address)
+        assert arrives(at, "ctl", end, state.address6)
+        assert arrives(at, end, "ctl", "10.255.0.1")
+        assert arrives(at, end, "ctl", "fd00:255::1")
     assert not carries(at, "x", "y", y.address)
     assert not carries(at, "x", "y", y.address6)
 
