@@ -40,7 +40,7 @@ class Crew:
         self.absent: dict[str, str] = {}
         """Device → why no agent runs there."""
 
-    def start(self, devices: Sequence[str], seconds: float = 15) -> None:
+    def start(self, devices: Sequence[str], seconds: float = 60) -> None:
         """Start an agent on each device; those where it fails stand in `absent`."""
         text = (files("monitoring.checks") / "probe_agent.py").read_bytes()
         self.runner.run(self._start(devices, text, seconds))
