@@ -87,6 +87,8 @@ class Target(msgspec.Struct, frozen=True):
     site: str
     zone: str
     address: str
+    running: bool
+    """Whether a twin has it."""
 
 
 class Metrics(msgspec.Struct, frozen=True):
@@ -226,7 +228,7 @@ def _metrics(network: Network, device: Device, site: Site) -> Metrics:
                 exporters += _exporters(network, other, flow)
             if PROMETHEUS in flow.ports and other.key != site.key:
                 children += [
-                    Target(service.device, other.key, service.zone, service.v4)
+                    Target(service.device, other.key, service.zone, service.v4, other.running)
                     for service in network.services_at.get((other.key, flow.to_zone), ())
                     if PROMETHEUS in service.ports
                 ]
@@ -237,7 +239,7 @@ def _exporters(network: Network, site: Site, flow: Flow) -> list[Target]:
     found = []
     for device in ends.devices(network, site):
         if flow.to_zone == TRANSIT and device.loopback4:
-            found.append(Target(device.name, site.key, TRANSIT, device.loopback4))
+            found.append(Target(device.name, site.key, TRANSIT, device.loopback4, site.running))
         elif device.role == "host" and device.zone == flow.to_zone:
-            found.append(Target(device.name, site.key, device.zone, bare(device.interfaces[0].v4)))
+            found.append(Target(device.name, site.key, device.zone, bare(device.interfaces[0].v4), site.running))
     return found

@@ -76,7 +76,7 @@ def of(intended: Intent, serials: Serials, *, lab: bool) -> Rendered:
         *bind.files(intended, serials),
         *postgresql.files(intended),
         *pgbackrest.files(intended),
-        *prometheus.files(intended),
+        *prometheus.files(intended, lab=lab),
     ]
     entries = tuple(file.entry() for file in listed)
     contents = {entry.source: file.content.encode() for entry, file in zip(entries, listed, strict=True)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
@@ -133,3 +134,15 @@ def test_owners_modes_and_units(whole: Network) -> None:
 )  # fmt: skip
 def test_full_backups_never_lie_further_apart_than_asked(hours: int, expected: str) -> None:
     assert pgbackrest.calendar(hours) == expected
+
+
+def test_a_lab_s_prometheus_leaves_out_what_the_twin_leaves_out(tmp_path: Path) -> None:
+    network = compiled("pilot", tmp_path / "state")
+    found = {}
+    for lab in (True, False):
+        (rendered,) = render.render(network, devices=["640100-mgmt1"], lab=lab)
+        found[lab] = set(
+            re.findall(r'instance: "([^"]+)"', rendered.contents["etc/prometheus/prometheus.yml"].decode())
+        )
+    running = {name for site in network.running() for name in site.devices}
+    assert found[True] == found[False] & running < found[False]
