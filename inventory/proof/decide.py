@@ -129,6 +129,16 @@ class World(msgspec.Struct, frozen=True, dict=True):
         return tuple(sorted(set(found)))
 
     def _towards(self, site: Site, family: int, peer: Site) -> Spans:
+        key = (site.key, family, peer.key)
+        if key not in self._seen:
+            self._seen[key] = self._lines(site, family, peer)
+        return self._seen[key]
+
+    @cached_property
+    def _seen(self) -> dict[tuple[str, int, str], Spans]:
+        return {}
+
+    def _lines(self, site: Site, family: int, peer: Site) -> Spans:
         found: list[Interval] = []
         for name in site.devices:
             device = self.devices.get(name)

@@ -241,7 +241,7 @@ def read(source: str, file: str = "frr.conf") -> Config:
             continue
         try:
             reader.line(text, number)
-        except (_Unknown, ValueError, IndexError) as error:
+        except (_Unknown, ValueError, LookupError) as error:
             what = error.what if isinstance(error, _Unknown) else f"{text}: {error}"
             cure = "Write what inventory/proof/frr.py reads, or teach it what the line does to routes."
             mistakes.append(Mistake(file, number, None, "JB2401", "", f"the proof cannot read this: {what}", cure))
@@ -334,7 +334,7 @@ class _Reader:
                 self.requires_policy = profile != "datacenter"
                 self.settings.append(Setting(words, number))
             case ("bfd",):
-                self.context = self._bfd
+                self.current, self.context = "", self._bfd
             case ("ip", "router-id", name) | ("router-id", name):
                 self.router_id = self.router_id or name
                 self.settings.append(Setting(words, number))
@@ -432,6 +432,8 @@ class _Reader:
                 value,
             ):
                 int(value)
+                if not self.inner:
+                    raise _Unknown(number, f"{text} outside of a profile or peer")
                 if self.current:
                     self.profiles[self.current].append(Setting(words, number))
             case ("echo-mode" | "passive-mode",) | ("no", "echo-mode" | "shutdown" | "passive-mode"):

@@ -257,7 +257,8 @@ def _resolvers(network: Network, readings: Mapping[str, Reading], zones: Mapping
         line = named.options.line if named.options else 1
         block = named.options.child("forwarders") if named.options else None
         if given != right:
-            what = f"forwards to {', '.join(sorted(given)) or 'nobody'}, its serving parent's servers are {', '.join(sorted(right)) or 'none'}"
+            listed, served = ", ".join(sorted(given)) or "nobody", ", ".join(sorted(right)) or "none"
+            what = f"forwards to {listed}, its serving parent's servers are {served}"
             cure = "Forward to the name servers of the centre that serves this one."
             findings.append(
                 Finding("JB2425", reading.here(named.source), block.line if block else line, reading.device, what, cure)

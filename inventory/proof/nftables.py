@@ -295,12 +295,7 @@ def _file(text: _Text, file: str) -> Ruleset:
 def _define(text: _Text) -> None:
     name = text.take()
     text.expect("=")
-    values: list[str] = []
-    if text.accept("{"):
-        values = [value for value, _ in _elements(text)]
-    else:
-        values = _value(text)
-    text.defines[name] = values
+    text.defines[name] = _value(text)
 
 
 def _table_name(text: _Text) -> tuple[str, str]:
@@ -771,9 +766,13 @@ class Answer(msgspec.Struct):
         return found
 
 
+@lru_cache(maxsize=100_000)
+def _decides(names: tuple[str, ...], value: str) -> bool:
+    return value in names or any(name.endswith("*") and value.startswith(name[:-1]) for name in names)
+
+
 def _named(match: Match, value: str) -> bool:
-    hit = value in match.names or any(name.endswith("*") and value.startswith(name[:-1]) for name in match.names)
-    return hit != match.negated
+    return _decides(match.names, value) != match.negated
 
 
 def _within(match: Match, value: int) -> bool:
@@ -839,15 +838,28 @@ _DONE = ("saddr", "daddr", "iif", "oif", "state")
 _COARSE = ("iif", "oif", "state")
 
 
+def _holds_coarse(table: Table, given: Match, question: Question) -> bool:
+    match = filled(table, given) if given.set else given
+    value = question.iif if match.field == "iif" else question.oif if match.field == "oif" else question.state
+    return _decides(match.names, value) != match.negated
+
+
 def _relevant(table: Table, chain: Chain, question: Question, planes: dict[object, int | list[Rule]]) -> list[Rule]:
     """The rules of a chain whose interfaces and state fit; most do not."""
     key = (table.name, table.family, chain.name, question.iif, question.oif, question.state)
     found = planes.get(key)
     if not isinstance(found, list):
+        half = (table.name, table.family, chain.name, question.iif, question.state)
+        entered = planes.get(half)
+        if not isinstance(entered, list):
+            entered = [
+                rule
+                for rule in chain.rules
+                if all(_holds_coarse(table, m, question) for m in rule.matches if m.field in ("iif", "state"))
+            ]
+            planes[half] = entered
         found = [
-            rule
-            for rule in chain.rules
-            if all(holds(filled(table, m), question) for m in rule.matches if m.field in _COARSE)
+            rule for rule in entered if all(_holds_coarse(table, m, question) for m in rule.matches if m.field == "oif")
         ]
         planes[key] = found
     return found
@@ -964,7 +976,7 @@ def relevant(ruleset: Ruleset, hook: str, iif: str, oif: str) -> list[tuple[Tabl
             return
         done.add((table.name, chain.name))
         for rule in chain.rules:
-            if all(holds(filled(table, match), question) for match in rule.matches if match.field in _COARSE):
+            if all(_holds_coarse(table, match, question) for match in rule.matches if match.field in _COARSE):
                 found.append((table, rule))
                 for target in (rule.target, *(branch[2] for branch in rule.branches)):
                     if target:

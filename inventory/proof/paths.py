@@ -427,8 +427,8 @@ def _neighbours(
             what = f"remote-as of {name} is {neighbour.remote_as or 'missing'}"
             wrong("JB2412", file, neighbour.line, what, f"Write `remote-as {asn}`.")
         if family not in neighbour.families:
-            wrong("JB2412", file, neighbour.line, f"IPv{family} of {name} is not activated", f"Add `neighbor {neighbour.address} activate`.",
-                  [(file, bgp.line)])  # fmt: skip
+            cure = f"Add `neighbor {neighbour.address} activate`."
+            wrong("JB2412", file, neighbour.line, f"IPv{family} of {name} is not activated", cure, [(file, bgp.line)])
         for other_family in neighbour.families - {family}:
             wrong("JB2412", file, neighbour.line, f"IPv{other_family} is activated over the session of IPv{family} with {name}",
                   f"Activate it on the session of IPv{other_family}.")  # fmt: skip

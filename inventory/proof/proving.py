@@ -352,7 +352,10 @@ def records(network: Network, proof: Proof, target: str, *, tool: str, time: str
         key = network.key_of(check, network.flows, [network.known_sites[key] for key in sites])
         seen = count if result in ("pass", "fail") else 0
         found.append(
-            Record(check, Subject(one.region, one.key, peer=peer), target, "controller", METHOD, now, tool, key, result, reason, seen, count)
+            Record(
+                check, Subject(one.region, one.key, peer=peer), target, "controller", METHOD, now, tool, key, result, reason,
+                seen, count,
+            )
         )  # fmt: skip
 
     filters = [f for f in proof.findings if f.code in ("JB2403", "JB2404")]

@@ -134,7 +134,14 @@ def build(nodes: Mapping[str, Node], wires: Sequence[Wire]) -> Ground:
     for wire in wires:
         ends[wire.a] = (wire.id, wire.b)
         ends[wire.b] = (wire.id, wire.a)
-    return Ground(dict(nodes), tuple(wires), owner, ends)
+    subnets: dict[tuple[str, int], dict[int, dict[int, list[tuple[str, int]]]]] = {}
+    for node in nodes.values():
+        for name, addresses in node.addresses.items():
+            for address in addresses:
+                shift = interval.BITS[address.family] - address.length
+                table = subnets.setdefault((node.name, address.family), {}).setdefault(address.length, {})
+                table.setdefault(address.value >> shift, []).append((name, address.value))
+    return Ground(dict(nodes), tuple(wires), owner, ends, subnets)
 
 
 class Ground(msgspec.Struct, frozen=True):
@@ -144,6 +151,8 @@ class Ground(msgspec.Struct, frozen=True):
     wires: tuple[Wire, ...]
     owner: dict[tuple[int, int], tuple[str, str]]
     ends: dict[tuple[str, str], tuple[str, tuple[str, str]]]
+    subnets: dict[tuple[str, int], dict[int, dict[int, list[tuple[str, int]]]]]
+    """(device, family) → prefix length → leading bits → (interface, its address)."""
 
     def up(self, device: str, name: str, down: frozenset[str]) -> bool:
         """Whether an interface is up when the wires `down` are cut."""
@@ -152,32 +161,24 @@ class Ground(msgspec.Struct, frozen=True):
 
     def across(self, device: str, family: int, target: int, down: frozenset[str]) -> tuple[str, str] | None:
         """(device, wire) reached directly for an address on a connected wire, else None."""
-        node = self.nodes[device]
-        for name, addresses in node.addresses.items():
+        for name in self._towards(device, family, target):
             end = self.ends.get((device, name))
-            if end is None or end[0] in down:
-                continue
-            for address in addresses:
-                shift = interval.BITS[family] - address.length
-                if address.family == family and address.value >> shift == target >> shift and address.value != target:
-                    if self.owner.get((family, target)) == end[1]:
-                        return end[1][0], end[0]
-                    return None
+            if end is not None and end[0] not in down:
+                return (end[1][0], end[0]) if self.owner.get((family, target)) == end[1] else None
         return None
 
     def beyond(self, device: str, family: int, target: int) -> bool:
         """Whether an address lies on a line whose other end was not read: the route stands, its way is not known."""
-        for name, addresses in self.nodes[device].addresses.items():
-            if (device, name) not in self.ends and name != "lo":
-                for address in addresses:
-                    shift = interval.BITS[family] - address.length
-                    if (
-                        address.family == family
-                        and address.value >> shift == target >> shift
-                        and address.value != target
-                    ):
-                        return True
-        return False
+        names = self._towards(device, family, target)
+        return any((device, name) not in self.ends and name != "lo" for name in names)
+
+    def _towards(self, device: str, family: int, target: int) -> list[str]:
+        """The interfaces in whose prefix an address lies, the device's own address apart."""
+        found: list[str] = []
+        for length, table in self.subnets.get((device, family), {}).items():
+            shift = interval.BITS[family] - length
+            found += [name for name, own in table.get(target >> shift, ()) if own != target]
+        return found
 
 
 # OSPF -----------------------------------------------------------------------------------------------------------------
