@@ -133,9 +133,11 @@ def select(order: Order, known: Sequence[str]) -> tuple[str, ...]:
     listed = [text.strip() for text in asked.stdout.splitlines()[1:]]
     found = tuple(sorted(name for name in listed if name in set(known)))
     if not found:
-        said = " ".join(asked.stderr.split())[-300:]
-        raise mistake.one("JB4008", f"--limit {order.limit} selects no device of {order.at} {said}".rstrip(),
-                          "Give names or groups of the inventory, e.g. 640100-r1 or province_64.")  # fmt: skip
+        cure = "Give names or groups of the inventory, e.g. 640100-r1 or province_64."
+        what = f"--limit {order.limit} selects no device of {order.at}"
+        if asked.returncode and "no hosts to target" not in asked.stderr:
+            what += ": " + " ".join(asked.stderr.split())[-300:]
+        raise Mistakes([mistake.Mistake("", None, None, "JB4008", "", what, cure)], "nothing was deployed")
     return found
 
 
