@@ -94,6 +94,8 @@ class _Member(msgspec.Struct, frozen=True):
     max_age: timedelta
     any: bool = False
     """One of several suffices (two lines to the same centre); else all have to pass."""
+    code: str = ""
+    """Of the region, where a member is one."""
     missing: str = ""
     """Why no record can ever say it holds, e.g. the plan gives the centre no such zone."""
 
@@ -336,17 +338,22 @@ class _View:
 
     def _offices(self, want: Want, region: Region, age: timedelta) -> list[_Member]:
         return [
-            _Member(office.name, tuple(self.by_region[want.check, office.code]), age) for office in self.offices(region)
+            _Member(office.name, tuple(self.by_region[want.check, office.code]), age, code=office.code)
+            for office in self.offices(region)
         ]
 
     def _levels(self, want: Want, region: Region, age: timedelta) -> list[_Member]:
-        by_level: dict[str, list[Entry]] = {"county": [], "township": []}
-        for office in self.offices(region):
-            by_level[office.level] += self.by_region[want.check, office.code]
-        return [
-            _Member(level, tuple(sorted(entries, key=lambda one: (one.record.time, one.sequence))), age, any=True)
-            for level, entries in by_level.items()
-        ]
+        """One office of each lower level suffices: the first that holds now, and its records, stand for the level."""
+        found = []
+        for level in ("county", "township"):
+            offices = [
+                office for office in self._offices(want, region, age) if self.regions[office.code].level == level
+            ]
+            seen = [office for office in offices if office.entries]
+            best = next((office for office in seen if _judge_now(self, office).state == "held"), None)
+            best = best or next(iter(seen), None)
+            found.append(_Member(level, best.entries if best else (), age))
+        return found
 
     def _region(self, want: Want, region: Region, age: timedelta) -> list[_Member]:
         return [_Member(region.name, tuple(self.by_region[want.check, region.code]), age)]
@@ -465,6 +472,11 @@ def _first(view: _View, groups: Sequence[_Group]) -> str:
 
     def whole() -> bool:
         return all(len(held) >= (group.need or 0) for held, group in zip(holding, groups, strict=True))
+
+    for group in groups:
+        able = sum(any(entry.record.result == "pass" for entry in member.entries) for member in group.members)
+        if able < (group.need or 0):
+            return ""
 
     candidate = ""
     for time, _, g, m, entry in events:
@@ -585,7 +597,10 @@ def _line(
         probe, data, attestation = a.column, b.column, own
         if milestone.decided_by != "attestation" and not milestone.decidable:
             probe = Column("not-observed", "no check looks at this yet")
-        reached = _reached([*a.groups, *b.groups], [probe, data, own], lambda groups: _first(view, groups))
+        both = a.groups and b.groups
+        # One column with records: it held when the line did.
+        machine = _first(view, [*a.groups, *b.groups]) if both else max(probe.held_on, data.held_on)
+        reached = _reached(machine, [probe, data, own])
     state, reason = _standing(probe, data, attestation, reached)
     plan = catalogues.planned(view.calendar, milestone.id)
     late = bool(plan) and not reached and view.now.astimezone(UTC).date().isoformat() > plan
@@ -605,13 +620,14 @@ def _line(
     )
 
 
-def _reached(groups: Sequence[_Group], columns: Sequence[Column], first: Callable[[Sequence[_Group]], str]) -> str:
+def _reached(machine: str, columns: Sequence[Column]) -> str:
+    """When all columns held: `machine` is when probe and data first did so together."""
     needed = [column for column in columns if column.state != "not-needed"]
     if not needed or any(not column.held_on for column in needed):
         return ""
-    signed = [column.held_on for column in columns[2:] if column.held_on]
-    moments = [first(groups)] if groups else []
-    return "" if "" in moments else max([*moments, *signed])
+    if not machine and any(column.state != "not-needed" for column in columns[:2]):
+        return ""
+    return max(machine, columns[2].held_on)
 
 
 def _summed(

@@ -188,15 +188,15 @@ def _append(log: Log, records: Sequence[Record]) -> None:
     try:
         last, end = _last(place, handle)
         size = os.fstat(handle).st_size
-        batch = b""
+        batch: list[bytes] = []
         sequence, previous = (-1, NOTHING) if last is None else (last.sequence, last.hash)
 
         def write(**content: object) -> None:
-            nonlocal batch, sequence, previous
+            nonlocal sequence, previous
             sequence += 1
             line = encode(sequence, previous, **content)
             previous = line[9 : 9 + 64].decode()
-            batch += line
+            batch.append(line)
 
         if last is None:
             write(opening=Opening(uuid.uuid4().hex, log.target, clock.now(), log.tool))
@@ -205,7 +205,7 @@ def _append(log: Log, records: Sequence[Record]) -> None:
         for record in records:
             write(record=record)
         try:
-            _write_all(handle, batch)
+            _write_all(handle, b"".join(batch))
             os.fsync(handle)
         except OSError:
             # All or none: a batch that the disk took half of is taken back.
