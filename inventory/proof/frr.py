@@ -357,7 +357,11 @@ class _Reader:
                 stanza[3].append(Setting(words, number))
             case ("match", "source-protocol" | "interface", _):
                 stanza[3].append(Setting(words, number))
-            case ("set", "local-preference" | "metric" | "tag" | "weight" | "origin", _):
+            case ("set", "local-preference" | "metric" | "tag" as what, value):
+                if not value.isdigit() or int(value) >= 2**32:
+                    raise _Unknown(number, f"{what} {value}")
+                stanza[4].append(Setting(words, number))
+            case ("set", "weight" | "origin", _):
                 stanza[4].append(Setting(words, number))
             case ("set", "community" | "as-path" | "metric-type" | "src", *_):
                 stanza[4].append(Setting(words, number))
@@ -549,6 +553,8 @@ class _Reader:
             case ("default-information", "originate", *rest):
                 draft = replace(draft, default_originate=("always" in rest, number))
             case ("distance", "ospf" | "ospf6", "external", value):
+                if not 1 <= int(value) <= 255:
+                    raise _Unknown(number, f"distance {value} (1 to 255)")
                 draft = replace(draft, external=int(value), external_line=number)
             case ("interface", name, "area", area):
                 draft = replace(draft, areas={**draft.areas, name: area})

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from inventory.proof import frr, interval, routes
-from inventory.proof.decide import World
+from inventory.proof.decide import World, own_addresses
 from inventory.proof.finding import Finding, Place
 from inventory.proof.routes import Address, Ground, Key, Node, Path, Session, Tables, Wire
 from inventory.proof.texts import Reading
@@ -77,7 +77,7 @@ def own(world: World, device: Device, reading: Reading, others: Mapping[str, Rea
         _references(config, wrong)
         _statics(world, device, config, wrong)
         _static_needs(world, device, config, wrong)
-        _ospf(device, config, others, wrong)
+        _ospf(device, config, others, _paired(world, device), wrong)
         _neighbours(world, device, config, others, wrong)
     return found
 
@@ -341,7 +341,9 @@ def _subtree(world: World, site: Site, family: int) -> list[interval.Interval]:
     return found
 
 
-def _ospf(device: Device, config: frr.Config, others: Mapping[str, Reading], wrong: Wrong) -> None:
+def _ospf(
+    device: Device, config: frr.Config, others: Mapping[str, Reading], paired: bool, wrong: Wrong
+) -> None:  # fmt: skip
     """OSPF looks for neighbours on the cables inside a site and nowhere else; both families, with BFD."""
     if device.role == "access":
         for running in config.ospf.values():
@@ -376,11 +378,34 @@ def _ospf(device: Device, config: frr.Config, others: Mapping[str, Reading], wro
             loopback = _address(device.loopback4 if family == 4 else device.loopback6, "", 0)
             if routes.area_of(config, "lo", family, [loopback]) is None:
                 wrong("JB2415", config.file, process.line, f"{title} does not carry the loopback", "Add `lo`.")
-        if process.external != 110 and process.external <= routes.DISTANCE["ibgp"]:
+        areas = {name: found for name in config.interfaces if (found := routes.area_of(config, name, family, []))}
+        usual = max((a for a, _ in areas.values()), key=[a for a, _ in areas.values()].count, default="")
+        for name, (number, place) in areas.items():
+            if number != usual:
+                wrong(
+                    "JB2415",
+                    config.file,
+                    place,
+                    f"{title} runs {name} in area {number}, the others in {usual}",
+                    f"Write area {usual}.",
+                )
+        hands_on = any(origin.what == "bgp" for origin in process.redistributes)
+        if paired and hands_on and process.external <= routes.DISTANCE["ibgp"]:
+            what = f"{title} prefers what the other router brought in (distance {process.external}) to BGP's own (200)"
+            wrong("JB2415", config.file, process.line, what, f"Write `distance {title} external` above 200.")
+        elif process.external != 110 and process.external <= routes.DISTANCE["ibgp"]:
             what = (
                 f"distance of external routes is {process.external}: what the other router brought in hides BGP's own"
             )
             wrong("JB2415", config.file, process.external_line, what, "Set it above 200.")
+
+
+def _paired(world: World, device: Device) -> bool:
+    """Whether another router stands at the same site."""
+    names = world.network.sites[device.site].devices
+    return any(
+        name != device.name and (d := world.devices.get(name)) is not None and d.role == "router" for name in names
+    )
 
 
 def _neighbours(
@@ -778,6 +803,16 @@ class Need(msgspec.Struct, frozen=True):
     place: str
 
 
+def _read(ground: Ground, device: Device, family: int, address: int) -> bool:
+    """Whether an own address is a loopback, or of a line whose other end was read too."""
+    names = [
+        i.name
+        for i in device.interfaces
+        if interval.number((i.v4 if family == 4 else i.v6).partition("/")[0]) == address
+    ]
+    return not names or (device.name, names[0]) in ground.ends
+
+
 def needs(world: World, ground: Ground) -> list[Need]:
     """Every destination that rows ask for, seen from the device that the opener's (and the answerer's) zone hangs on."""
     network = world.network
@@ -791,10 +826,22 @@ def needs(world: World, ground: Ground) -> list[Need]:
 
     def points(site: Site, zone: str, family: int, peer: Site) -> list[tuple[str, int]]:
         if zone == TRANSIT:
+            found = [
+                (name, device) for name in site.devices if (device := world.devices.get(name)) and name in ground.nodes
+            ]
+            if peer.key == site.key:
+                # Lines whose other end was not read need not be reached: one of them would tell no more than the others.
+                return [
+                    (name, span[0])
+                    for name, device in found
+                    if device.role != "host"
+                    for span in own_addresses(device, family)
+                    if _read(ground, device, family, span[0])
+                ]
             return [
                 (name, interval.number(device.loopback4 if family == 4 else device.loopback6))
-                for name in site.devices
-                if (device := world.devices.get(name)) and device.loopback4 and name in ground.nodes
+                for name, device in found
+                if device.loopback4
             ]
         known = site.zone(zone)
         if known is None or site.key not in gate:
@@ -835,7 +882,8 @@ def needs(world: World, ground: Ground) -> list[Need]:
 class _Steps:
     """Next hops of one result, looked up once."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, ground: Ground, tables: Tables) -> None:
+        self.ground = ground
         self.tables = tables
         self.known: dict[tuple[str, int, int], routes.Hop | None] = {}
         self.lengths = {key: routes.lengths(table) for key, table in tables.fib.items()}
@@ -852,6 +900,11 @@ class _Steps:
         devices, passed, device = [need.device], list[str](), need.device
         while device != need.owner:
             hop = self.next(device, need.family, need.address)
+            if hop is not None and hop.protocol == "connected" and hop.wire:
+                # The destination is the other end of this very line.
+                owner = self.ground.owner.get((need.family, need.address), ("", ""))
+                if self.ground.ends.get(owner, ("",))[0] == hop.wire:
+                    hop = routes.Hop(owner[0], hop.wire, "")
             if hop is None or not hop.device or hop.protocol == "connected":
                 end = "no route" if hop is None else "blackhole" if not hop.device else "delivered elsewhere"
                 return routes.Way(tuple(devices), tuple(passed), end)
@@ -868,7 +921,7 @@ def judge(world: World, routed: Routed) -> tuple[list[Finding], dict[Need, route
     network, ground = world.network, routed.ground
     found: list[Finding] = []
     wanted = needs(world, ground)
-    steps = _Steps(routed.tables)
+    steps = _Steps(ground, routed.tables)
     ways = {need: steps.way(need) for need in wanted}
     said: set[tuple[str, str, str]] = set()
 
@@ -905,9 +958,10 @@ def judge(world: World, routed: Routed) -> tuple[list[Finding], dict[Need, route
                 report(need, way, "JB2418", what, "Prefer the primary line at both ends.", routed.tables)
                 break
     for wire_id, tables in routed.cuts.items():
-        later = _Steps(tables)
+        later = _Steps(ground, tables)
         for need, way in ways.items():
-            if wire_id in way.wires and way.end == "delivered":
+            hangs = ground.ends.get(ground.owner.get((need.family, need.address), ("", "")))
+            if wire_id in way.wires and way.end == "delivered" and (hangs is None or hangs[0] != wire_id):
                 after = later.way(need)
                 if after.end != "delivered":
                     text = interval.text(need.address, need.family)
@@ -919,12 +973,51 @@ def judge(world: World, routed: Routed) -> tuple[list[Finding], dict[Need, route
     for node_ in ground.nodes.values():
         for family in (4, 6):
             found += _handed(world, routed.tables, node_, family)
+    found += _preferences(world, ground)
     for device, family, key in (*routed.tables.unsettled, *(u for t in routed.cuts.values() for u in t.unsettled)):
         config = ground.nodes[device].config
         line = config.bgp.line if config.bgp else 1
         what = f"the route to {interval.spell(family, *key)} never settles"
         found.append(Finding("JB2417", config.file, line, device, what, "Remove the dispute between preferences."))
     return found, ways
+
+
+def _preferences(world: World, ground: Ground) -> list[Finding]:
+    """Towards one site the primary line's policy sets a higher local preference than the backup's, on whichever router each ends."""
+    found: list[Finding] = []
+    lines: dict[tuple[str, str, int], dict[str, tuple[int, Node, frr.Neighbour]]] = {}
+    for given in ground.nodes.values():
+        bgp = given.config.bgp
+        for neighbour in bgp.neighbours.values() if bgp else ():
+            family = interval.family(neighbour.address)
+            item = next(
+                (
+                    i
+                    for i in world.devices[given.name].interfaces
+                    if neighbour.address in (i.peer4, i.peer6) and i.kind == "wan"
+                ),
+                None,
+            )
+            link = world.network.links.get(item.link) if item else None
+            setting = neighbour.policies.get((family, "in"))
+            if item is None or link is None or setting is None:
+                continue
+            word = "ip" if family == 4 else "ipv6"
+            value = 100
+            for stanza in given.config.route_maps.get(setting.words[3], ()):
+                if stanza.permit and all(m.words[1] == word for m in stanza.matches):
+                    value = next((int(s.words[2]) for s in stanza.sets if s.words[1] == "local-preference"), 100)
+            lines.setdefault((given.site, item.peer_site, family), {})[link.rank] = (value, given, neighbour)
+    for (_, peer, family), ranks in lines.items():
+        if len(ranks) == 2 and ranks["primary"][0] <= ranks["backup"][0]:
+            value, given, neighbour = ranks["primary"]
+            other, beside, back = ranks["backup"]
+            near = [*_lines(given.config, neighbour, family, "in"), *_lines(beside.config, back, family, "in")]
+            what = f"the primary line to {peer} has local preference {value} (IPv{family}), the backup {other}"
+            line = neighbour.policies[family, "in"].line
+            cure = "Prefer the primary line by local preference."
+            found.append(Finding("JB2418", given.config.file, line, given.name, what, cure, near=tuple(near)))
+    return found
 
 
 def _handed(world: World, tables: Tables, given: Node, family: int) -> list[Finding]:
@@ -1005,7 +1098,7 @@ def blame(ground: Ground, tables: Tables, need: Need, way: routes.Way) -> tuple[
     """
     chain = _chain(ground, need.owner, way.devices[-1]) or [way.devices[-1]]
     broken = way.devices[-1]
-    steps = _Steps(tables)
+    steps = _Steps(ground, tables)
     previous = need.owner
     for device in chain[1:]:
         probe = msgspec.structs.replace(need, device=device)
