@@ -24,7 +24,7 @@ app = typer.Typer(help="Audit the copies of databases, and prove them by restori
 recorders: list[Callable[[Path, str], Recorder]] = []
 
 Databases = Annotated[
-    list[str] | None, typer.Argument(help="Database hosts, or <site>:<zone>; all when none is given.")
+    list[str] | None, typer.Argument(help="Database hosts, or <site>:<zone>; else all, and for a drill the one with the tightest RPO.")
 ]
 
 
@@ -77,7 +77,7 @@ def drill(
                 "Give a centre's backup zone a host with the duty `scratch` (extra_hosts in plan.yml).",
             )
         if not databases:
-            found = found[:1]
+            found = (min(found, key=lambda one: one.rpo_seconds),)
         for one in found:
             policy.scratch(network, one)
             require_consent(one, at, yes, confirm)

@@ -46,7 +46,7 @@ def guarded() -> Iterator[None]:
 
 def emit(value: object) -> None:
     """Print `value` as JSON for a program."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=1).decode() + "\n")
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=1).decode() + "\n")
 
 
 def leave(code: int) -> NoReturn:

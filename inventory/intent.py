@@ -79,6 +79,15 @@ class Backup(msgspec.Struct, frozen=True):
     serves: bool
     """Whether others connect to this host."""
 
+    @property
+    def authorised(self) -> dict[str, tuple[str, ...]]:
+        """Client → the stanzas it may speak of. One line a client: of two lines for one pgBackRest keeps the last."""
+        found: dict[str, tuple[str, ...]] = {}
+        for stanza in self.stanzas:
+            for peer in (self.peer,) if self.repository else stanza.peers:
+                found[peer] = (*found.get(peer, ()), stanza.name)
+        return found
+
 
 class Target(msgspec.Struct, frozen=True):
     """One thing a Prometheus reads."""

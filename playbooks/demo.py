@@ -41,7 +41,7 @@ STEPS: tuple[Step, ...] = (
     Step("The proof on the rendered text", ("config", "prove", *PLAN)),
     Step("Machines and wires as delivered, nothing configured", ("twin", "up", *ABOUT, "--bare")),
     Step("Configured over SSH, then looked at from outside with real packets", ("deploy", *ABOUT, "--confirm", "pilot")),
-    Step("A database lost and restored, both losses measured", ("backup", "drill", *ABOUT, "--yes")),
+    Step("A database lost and restored, both losses measured", ("backup", "drill", "640100-prod1", *ABOUT, "--yes")),
     Step("The log's head kept by the ministry's host too", ("evidence", "witness", *ABOUT)),
     Step("The log hashed again from its first line", ("evidence", "verify", *ABOUT)),
     Step("The page for the staff", ("rollout", "publish", *ABOUT)),

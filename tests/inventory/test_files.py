@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ground import tree
-from inventory import render
+from inventory import intent, render
 from inventory.dialects import pgbackrest
 from ip_plan.compile import compiled
 from ip_plan.network import Network
@@ -146,3 +146,13 @@ def test_a_lab_s_prometheus_leaves_out_what_the_twin_leaves_out(tmp_path: Path) 
         )
     running = {name for site in network.running() for name in site.devices}
     assert found[True] == found[False] & running < found[False]
+
+
+def test_a_client_of_pgbackrest_has_one_line_with_all_its_stanzas() -> None:
+    """Of two `tls-server-auth` lines for one client pgBackRest keeps the last (pgbackrest #2756)."""
+    stanza = intent.Stanza("decision", "deci1", 2, 24, ("deci1", "bkup2"))
+    other = intent.Stanza("production", "prod1", 2, 24, ("prod1", "bkup2"))
+    host = intent.Backup("", "", (stanza, other), True)
+    assert host.authorised == {"deci1": ("decision",), "bkup2": ("decision", "production"), "prod1": ("production",)}
+    database = intent.Backup("repo", "bkup1", (other,), True)
+    assert database.authorised == {"bkup1": ("production",)}
