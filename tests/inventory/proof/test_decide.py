@@ -13,7 +13,7 @@ from inventory.proof.proving import Proof
 from inventory.render import write
 from ip_plan import zones
 from ip_plan.compile import compiled
-from ip_plan.network import TRANSIT, Network
+from ip_plan.network import TRANSIT, Network, Site
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +23,10 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Proof, 
     running = [name for site in network.running() for name in site.devices]
     write(folder / "build", network, devices=running, lab=True)
     return network, prove(network, folder / "build", running), str(folder / "state"), str(folder / "build")
+
+
+def carries(network: Network, site: Site, zone: str, service: str) -> bool:
+    return not service or any(found.name == service for found in network.services_at.get((site.key, zone), ()))
 
 
 def test_single_connections_agree_with_the_rows(rendered: tuple[Network, Proof, str, str]) -> None:
@@ -49,7 +53,13 @@ def test_single_connections_agree_with_the_rows(rendered: tuple[Network, Proof, 
     seen = {True: 0, False: 0}
     for one, from_zone, other, to_zone, port in sample:
         rows = zones.rows(network, one, from_zone, other, to_zone)
-        expected = any(flow.verdict == "allow" and port in flow.ports for flow in rows)
+        expected = any(
+            flow.verdict == "allow"
+            and port in flow.ports
+            and carries(network, one, from_zone, flow.from_service)
+            and carries(network, other, to_zone, flow.to_service)
+            for flow in rows
+        )
         for decision in connection(proof, world, (one.key, from_zone), (other.key, to_zone), port):
             assert decision.allowed == expected, decision
             seen[expected] += 1
