@@ -24,7 +24,8 @@ app = typer.Typer(help="Audit the copies of databases, and prove them by restori
 recorders: list[Callable[[Path, str], Recorder]] = []
 
 Databases = Annotated[
-    list[str] | None, typer.Argument(help="Database hosts, or <site>:<zone>; else all, and for a drill the one with the tightest RPO.")
+    list[str] | None,
+    typer.Argument(help="Database hosts, or <site>:<zone>; else all, and for a drill the one with the tightest RPO."),
 ]
 
 

@@ -56,7 +56,9 @@ def content(folder: Path, entry: Entry) -> bytes:
 
 def write(folder: Path, tree: Tree, contents: Mapping[str, bytes]) -> int:
     """Write `tree` and its contents (by source); returns how many files changed. `tree.json` is written last."""
-    changed = sum(files.write(folder / "files" / entry.source, contents[entry.source], durable=False) for entry in tree.entries)
+    changed = sum(
+        files.write(folder / "files" / entry.source, contents[entry.source], durable=False) for entry in tree.entries
+    )
     wanted = {entry.source for entry in tree.entries}
     root = folder / "files"
     if root.is_dir():

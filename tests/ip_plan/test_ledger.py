@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -130,7 +131,7 @@ def _nothing_overlaps(network: Network, grants: dict[tuple[str, str, str], tuple
             if kind in ("zone", "loop", "link") and grant[family == 6] != "-":
                 own.append(addressing.parse(grant[family == 6], family))
         own.sort()
-        for (first, length), following in zip(own, own[1:], strict=False):
+        for (first, length), following in itertools.pairwise(own):
             assert first + addressing.size(length, family) <= following[0]
         for site in network.sites.values():
             top = next(
@@ -149,7 +150,7 @@ def _nothing_overlaps(network: Network, grants: dict[tuple[str, str, str], tuple
             for block in (region.blocks4 if family == 4 else region.blocks6)
         ]
         tops.sort()
-        for (first, length), following in zip(tops, tops[1:], strict=False):
+        for (first, length), following in itertools.pairwise(tops):
             assert first + addressing.size(length, family) <= following[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def _apart(network: Network) -> None:
             for site in network.sites.values()
             for zone in site.zones
         )
-        for (first, length), following in zip(found, found[1:], strict=False):
+        for (first, length), following in itertools.pairwise(found):
             assert first + addressing.size(length, family) <= following[0]
         blocks = [
             addressing.parse(text, family)

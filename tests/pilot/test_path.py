@@ -1,0 +1,246 @@
+"""The whole path on real parts: playbooks, checks from outside, evidence, status. In the order an operator meets them."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from inventory.proof import frr
+from ip_plan import plan as plans
+from monitoring.evidence import log, verify
+from playbooks import deploy
+from stacks.twin import fault
+from tests.pilot.conftest import ROOT, Pilot, until
+
+WUZHONG = "640300"
+
+
+def test_every_device_is_brought_to_its_tree(pilot: Pilot, first: deploy.Outcome) -> None:
+    assert len(first.hosts) == 45
+    changes, silent = deploy.compare(pilot.state, pilot.build, sorted(pilot.reaches), pilot.reaches)
+    assert (changes, silent) == ([], [])
+
+
+def test_a_second_run_looks_at_everything_and_changes_nothing(pilot: Pilot, first: deploy.Outcome) -> None:
+    second = pilot.deploy()
+    assert second.good
+    assert {name: counts["changed"] for name, counts in second.hosts.items() if counts["changed"]} == {}
+    # Nothing is passed over because of an earlier run: as many tasks are evaluated as the first time, or more.
+    for name, counts in second.hosts.items():
+        assert counts["ok"] + counts["skipped"] >= len(first.hosts[name]) > 0
+
+
+def test_plain_ansible_does_the_same_without_the_program(pilot: Pilot) -> None:
+    environment = {
+        **os.environ,
+        "LC_ALL": "C.UTF-8",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "JINBAO_PLAN": pilot.plan,
+        "JINBAO_AT": pilot.at,
+        "JINBAO_STATE": str(pilot.state),
+    }
+    line = [
+        "ansible-playbook",
+        "-i",
+        "inventory/hosts",
+        "playbooks/site.yml",
+        "--limit",
+        "640121-r1",
+        "--check",
+        "--diff",
+    ]
+    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"640121-r1\s+: ok=\d+\s+changed=0", done.stdout)
+
+
+def test_everything_that_is_looked_at_from_outside_is_as_the_plan_says(pilot: Pilot) -> None:
+    records = pilot.check()
+    bad = [(r.check, r.subject, r.result, r.reason) for r in records if r.result != "pass"]
+    assert bad == []
+    probes = [record for record in records if record.check == "zone.probe"]
+    assert len(probes) > 800
+    assert all(record.seen == record.expected > 0 for record in probes)
+    assert {"bgp.session", "prefix.present", "dns.forward", "dns.reverse", "time.offset", "database.answers", "backup.age",
+            "reach.office"} <= {record.check for record in records}  # fmt: skip
+
+
+def test_the_proof_of_the_rendered_text_agrees(pilot: Pilot) -> None:
+    proof = pilot.prove()
+    assert proof.good
+    assert proof.devices
+
+
+def test_what_routers_run_is_what_the_reader_read(pilot: Pilot) -> None:
+    """FRR's own running configuration, read by the same reader, says what the rendered file says."""
+    for device in ("000000-r1", "640000-r2", "640100-r1", "640121-r1", "640323100-r1"):
+        answer = pilot.ask(device, "vtysh -c 'show running-config'")
+        assert answer.ok, answer.err
+        text = "\n".join(line for line in answer.out.splitlines() if not line.startswith(("Building", "Current")))
+        rendered = (pilot.build / device / "files" / "etc/frr/frr.conf").read_text()
+        running, written = frr.read(text, f"{device} running"), frr.read(rendered, f"{device} file")
+        assert _said(running) == _said(written), device
+
+
+def _said(read: object) -> dict[str, object]:
+    """What a reader took from a text, without where it stood."""
+
+    def bare(value: object) -> object:
+        if isinstance(value, dict):
+            return {str(key): bare(item) for key, item in value.items() if key not in ("line", "file", "mistakes")}
+        if isinstance(value, list):
+            return [bare(item) for item in value]
+        return value
+
+    found = bare(msgspec.to_builtins(read, str_keys=True))
+    assert isinstance(found, dict)
+    return found
+
+
+def test_the_status_rests_on_the_evidence_of_this_run(pilot: Pilot) -> None:
+    status = pilot.status()
+    assert status.rehearsal
+    assert verify.judge(log.folder(pilot.state, pilot.at)).findings == ()
+    reached = [line for line in status.lines if line.state == "reached"]
+    assert len(reached) >= 6
+    open_ = [line for line in status.lines if line.state == "not-reached"]
+    assert open_, "the pilot has two of five cities: something is not reached"
+
+
+# Faults
+
+
+def _lost(text: str, interval: float) -> float:
+    """Seconds of loss in the output of `ping -D`: the longest run of missing sequence numbers."""
+    seen = [int(number) for number in re.findall(r"icmp_seq=(\d+) ttl", text)]
+    assert seen, text[-500:]
+    return max((later - earlier - 1 for earlier, later in itertools.pairwise(seen)), default=0) * interval
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_line_cut_silently_costs_less_than_a_second_and_a_half(pilot: Pilot, family: int) -> None:
+    network = pilot.network
+    service = next(s for s in network.services if (s.site, s.name) == ("640000:centre1", "exchange"))
+    address = service.v4 if family == 4 else service.v6
+    ping = pilot.inside("640100-exch1", "ping", f"-{family}", "-n", "-D", "-i", "0.02", "-c", "400", address)
+    time.sleep(2)
+    line = pilot.link("640000-r1~640100-r1")
+    try:
+        fault.cut(pilot.place, line, silent=True)
+        out, _ = ping.communicate(timeout=60)
+    finally:
+        fault.restore(pilot.place, line)
+    assert _lost(out, 0.02) < 1.5
+    assert until(30, lambda: _established(pilot, "640100-r1"))
+
+
+def _established(pilot: Pilot, router: str) -> bool:
+    answer = pilot.ask(router, "vtysh -c 'show bgp summary json'")
+    states = re.findall(r'"state":"(\w+)"', answer.out.replace(" ", ""))
+    return bool(states) and all(state == "Established" for state in states)
+
+
+def test_a_region_that_is_cut_off_is_not_operating_and_what_only_it_could_tell_is_not_observed(pilot: Pilot) -> None:
+    before, elsewhere = pilot.line("MS-2-01.city", WUZHONG), pilot.line("MS-2-01.city", "640100")
+    lines = [pilot.link(f"640000-r{n}~640300-r1") for n in (1, 2)]
+    cut_off = [name for name in pilot.reaches if name.startswith(WUZHONG) or name.startswith("640323")]
+    try:
+        for line in lines:
+            fault.cut(pilot.place, line, silent=True)
+        assert until(15, lambda: not _established(pilot, "640000-r1"))
+        # In production the management path goes with the lines.
+        records = pilot.check(without=cut_off)
+        own = [r for r in records if (r.subject.device or "").startswith(WUZHONG) or r.subject.site.startswith(WUZHONG)]
+        told_alone = [r for r in own if r.check in ("database.answers", "dns.forward", "time.offset", "backup.age")]
+        assert told_alone
+        assert {r.result for r in told_alone if r.subject.site.startswith(WUZHONG)} == {"not-observed"}
+        assert "fail" in {r.result for r in records if r.check == "bgp.session" and r.subject.region == WUZHONG}
+        after = pilot.line("MS-2-01.city", WUZHONG)
+        assert after.operating_now != "yes"
+        assert after.reached_on == before.reached_on
+        assert pilot.line("MS-2-01.city", "640100").operating_now == elsewhere.operating_now
+    finally:
+        for line in lines:
+            fault.restore(pilot.place, line)
+    assert until(30, lambda: _established(pilot, "640300-r1"))
+    pilot.check()
+    assert pilot.line("MS-2-01.city", WUZHONG).operating_now == before.operating_now
+
+
+def test_a_firewall_that_reboots_comes_back_as_it_was(pilot: Pilot) -> None:
+    pilot.ask("640100-fw1", "systemctl reboot", seconds=10)
+    time.sleep(3)
+    assert until(60, lambda: pilot.ask("640100-fw1", "systemctl is-active frr nftables").out.split() == ["active"] * 2)
+    assert until(60, lambda: all(r.result == "pass" for r in pilot.check(["reach"])))
+
+
+# Words of the plan
+
+
+def test_a_flow_that_is_denied_disappears_everywhere(pilot: Pilot) -> None:
+    """FL-08 of offices is taken out of the plan: rules, proof, packets follow."""
+    old = "  - id: FL-08-office\n    flow: FL-08\n    from: access\n    to: exchange\n    relation: serving-parent\n"
+    site = pilot.network.sites["640100:centre1"]
+    service = next(s for s in pilot.network.services_at[site.key, "exchange"] if s.name == "exchange")
+    text = (pilot.folder / "flows.yml").read_text("utf-8")
+    start = text.index(old)
+    row = text[start : text.index("  - id:", start + 10)]
+    denied = row.replace("    to_service: exchange\n", "").replace(
+        "    flow: FL-08\n", "    flow: FL-08\n    verdict: deny\n"
+    )
+    assert _refused(pilot, "640121-accs1", service.v4)
+    with pilot.edited({"flows.yml": {row: denied}}):
+        changed = pilot.render()
+        assert changed
+        assert {name.rpartition("-")[2] for name in changed} <= {"fw1", "r1"}
+        assert pilot.prove().good
+        limit = ",".join(name for name in changed if name in pilot.reaches)
+        assert pilot.deploy(limit).good
+        assert not _refused(pilot, "640121-accs1", service.v4)
+        records = [r for r in pilot.check(["zones"]) if r.result != "pass"]
+        assert records == []
+    changed = pilot.render()
+    assert pilot.deploy(",".join(name for name in changed if name in pilot.reaches)).good
+    assert _refused(pilot, "640121-accs1", service.v4)
+
+
+def _refused(pilot: Pilot, device: str, address: str) -> bool:
+    """Whether a connection to a closed port is refused by its host, so that every filter let it pass."""
+    probe = pilot.inside(device, "nc", "-z", "-v", "-w2", address, "443")
+    out, _ = probe.communicate()
+    return "refused" in out or probe.returncode == 0
+
+
+def test_a_line_that_is_taken_out_disappears_everywhere(pilot: Pilot) -> None:
+    """Wuzhong loses its backup line in the plan: sessions, files and checks follow, and the rest stays."""
+    plan = (pilot.folder / "plan.yml").read_text("utf-8")
+    tail = plan.rstrip().splitlines()[-1] + "\n"
+    line = 'without:\n  - {region: "640300", rank: backup, reason: the line was given up}\n'
+    sessions = {
+        r.subject.peer for r in pilot.check(["routing"]) if r.check == "bgp.session" and r.subject.region == WUZHONG
+    }
+    assert any("640000-r2" in peer for peer in sessions)
+    with pilot.edited({"plan.yml": {tail: tail + line}}):
+        changed = pilot.render()
+        routers = {"640300-r1", "640000-r2"}
+        assert routers <= set(changed)
+        # Names of the line's ends go too, so the name server's files change; no other router does.
+        assert not [name for name in changed if re.search(r"-r\d$", name) and name not in routers]
+        assert pilot.prove().good
+        assert pilot.deploy(",".join(name for name in changed if name in pilot.reaches)).good
+        records = pilot.check(["routing"])
+        assert [r for r in records if r.result != "pass"] == []
+        now = {r.subject.peer for r in records if r.check == "bgp.session" and r.subject.region == WUZHONG}
+        assert not any("640000-r2" in peer for peer in now)
+    changed = pilot.render()
+    assert pilot.deploy(",".join(name for name in changed if name in pilot.reaches)).good
+    assert until(30, lambda: _established(pilot, "640300-r1"))
+    assert plans.load(pilot.plan).name == "pilot"
