@@ -277,7 +277,8 @@ def build(
 ) -> tuple[Shard, Grants, Top | None, tuple[Uplink, ...], list[Mistake]]:
     """Grant what is missing and assemble the shard of one province, or of the ministry (`top` is None then).
 
-    `label`: the province's own, which the nation granted. `below`: for the ministry, what the provinces handed up. Raises Short when the province needs a further block.
+    `label`: the province's own, which the nation granted. `below`: for the ministry, what the provinces handed up.
+    Raises Short when the province needs a further block.
     """
     rows, key = plan.regions, layout.key
     grants = Grants(plan, ledger, province, blocks4, blocks6)

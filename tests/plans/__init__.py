@@ -7,3 +7,4 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 CHONGQING = FOLDER / "chongqing"
 HUBEI = FOLDER / "hubei"
+PINNED = FOLDER / "pinned"
