@@ -128,7 +128,10 @@ def test_first_full_backup_is_taken_over_tls(applied: Rehearsal) -> None:
 def test_scratch_host_has_postgresql_and_no_cluster(applied: Rehearsal) -> None:
     assert applied.ask("a-bkup2", "pg_lsclusters --no-header; ls -A /var/lib/postgresql/15/main") == ""
     assert applied.ask("a-bkup2", "stat -c '%U %a' /var/lib/postgresql/15/main") == "postgres 700"
-    assert "a-prod1" in applied.ask("a-bkup2", "cd /; runuser -u postgres -- pgbackrest info")
+    # Its certificate opens the stanza that it may restore, and nothing else.
+    info = "cd /; runuser -u postgres -- pgbackrest info"
+    assert "status: ok" in applied.ask("a-bkup2", f"{info} --stanza=a-prod1")
+    assert "access denied" in applied.ask("a-bkup2", f"{info} --stanza=other")
 
 
 def test_an_invalid_file_installs_nothing_of_its_role(changing: Rehearsal) -> None:
