@@ -259,8 +259,10 @@ def expected(world: World, device: Device) -> Expected:
                                 found.append(Box(sources[family], (needed or mine)[family], flow))
                                 found.append(Box(sources[family], targets[family], flow, optional=True))
                                 if name == "udp" and family == 6 and flow.from_zone == TRANSIT:
-                                    # OSPFv3 asks BFD for sessions between link-local addresses (RFC 5340 4.1.2).
-                                    found.append(Box((LINK_LOCAL,), (LINK_LOCAL,), flow, optional=True))
+                                    # OSPFv3 asks BFD for sessions between link-local addresses (RFC 5340 4.1.2), on
+                                    # one hop (RFC 5881 4); the echo port is open to it, unused.
+                                    asks = number == 3784 and flow.relation == "same-centre"
+                                    found.append(Box((LINK_LOCAL,), (LINK_LOCAL,), flow, optional=not asks))
                             else:
                                 found.append(Box(sources[family], targets[family], flow))
 

@@ -390,6 +390,10 @@ def _ospf(
                     f"Write area {usual}.",
                 )
         hands_on = any(origin.what == "bgp" for origin in process.redistributes)
+        if config.bgp and not hands_on:
+            wrong(
+                "JB2415", config.file, process.line, f"{title} hears nothing of BGP's routes", "Add `redistribute bgp`."
+            )
         if paired and hands_on and process.external <= routes.DISTANCE["ibgp"]:
             what = f"{title} prefers what the other router brought in (distance {process.external}) to BGP's own (200)"
             wrong("JB2415", config.file, process.line, what, f"Write `distance {title} external` above 200.")
