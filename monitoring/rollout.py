@@ -16,6 +16,7 @@ from ip_plan.regions import Region
 from monitoring import catalogue as catalogues
 from monitoring import milestones
 from monitoring.catalogue import Attestation, Milestone
+from monitoring.checks import run as checks
 from monitoring.evidence import log, verify, witness
 from monitoring.evidence.log import Entry
 from monitoring.milestones import Line
@@ -89,12 +90,13 @@ def status(
     attestations: Iterable[Attestation] = (),
     groups: Mapping[str, str] | None = None,
     witnessed: str = "not-asked",
+    keys: milestones.Keys | None = None,
 ) -> Status:
     """Judge every milestone on the entries of `verdict` and gather what the views show. Raises nothing."""
     entries = [entry for entry in verdict.entries if entry.record.target == target]
     lines = milestones.evaluate(
         network, regions, entries, catalogue if catalogue is not None else catalogues.shipped(), now, target,
-        attestations=attestations, groups=groups,
+        attestations=attestations, groups=groups, keys=keys,
     )  # fmt: skip
     counts: dict[str, int] = {}
     for entry in entries:
@@ -160,6 +162,7 @@ def gather(plan: Plan, network: Network, state: Path, target: str, now: datetime
     return status(
         network, plan.regions, verdict, target, now,
         catalogue=known, attestations=signed, groups=groups_of(plan), witnessed=witnessed,
+        keys=checks.keys(network, target),
     )  # fmt: skip
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from ground import mistake
-from ground.record import Record
+from ground import mistake, remote
+from ground.record import Record, Subject
 from ground.remote import Session
 from ip_plan.network import Network
 from monitoring.checks import backup, database, names, reach, routing, time, zones
@@ -84,6 +84,15 @@ def run(
             for name in sorted(asked, key=["names", "time", "zones", "reach"].index):
                 keep(BY_AGENT[name](look, members))
     return records
+
+
+def keys(network: Network, target: str) -> dict[tuple[str, Subject], str]:
+    """(check, subject) → the input key that a record of now would carry: what a look that reaches nobody would write down."""
+    blind = remote.session({})
+    try:
+        return {(record.check, record.subject): record.input_key for record in run(network, blind, target)}
+    finally:
+        remote.close(blind)
 
 
 def _subject_of(record: Record) -> str:

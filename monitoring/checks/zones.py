@@ -14,7 +14,7 @@ import msgspec
 
 from ground.record import Measure, Record, Subject
 from ip_plan import zones
-from ip_plan.network import Device, Network, Service, Site
+from ip_plan.network import Device, Flow, Network, Service, Site
 from monitoring.checks.crew import Crew
 from monitoring.checks.look import Found, Look, addresses, hosts, some, subject
 
@@ -340,7 +340,7 @@ def _record(look: Look, network: Network, here: Place, there: Place, pair: Pair)
         reason,
         method=METHOD,
         key=(
-            zones.rows(network, opener, here[1], target, there[1]),
+            _deciding(zones.rows(network, opener, here[1], target, there[1])),
             opener.zone(here[1]),
             target.zone(there[1]),
             _carriers(network, here),
@@ -353,6 +353,11 @@ def _record(look: Look, network: Network, here: Place, there: Place, pair: Pair)
         detail=detail,
     )
     return found, detail
+
+
+def _deciding(rows: Iterable[Flow]) -> list[Flow]:
+    """What of the rows decides the answer: not where they stand in the plan, nor the words that give their reason."""
+    return [msgspec.structs.replace(row, place="", reason="", clause="") for row in rows]
 
 
 def pair_subject(opener: Site, zone: str, there: Place) -> Subject:

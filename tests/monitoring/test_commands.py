@@ -10,7 +10,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ground import clock, files, remote
+from ip_plan.compile import compiled
 from monitoring import rollout as views
+from monitoring.checks import run as checks
 from monitoring.checks.look import tool
 from monitoring.cli import evidence, rollout
 from monitoring.evidence import log, witness
@@ -24,9 +26,14 @@ TARGET = "twin:pilot"
 def state(tmp_path: Path) -> Path:
     """A state folder with one good check run of the pilot."""
     now = datetime.now(UTC)
+    keys = checks.keys(compiled("pilot", tmp_path), TARGET)
     made = [
         msgspec.structs.replace(
-            one, target=TARGET, time=clock.stamp(now - timedelta(minutes=5)), detail=files.sha256(b"seen")
+            one,
+            target=TARGET,
+            time=clock.stamp(now - timedelta(minutes=5)),
+            detail=files.sha256(b"seen"),
+            input_key=keys.get((one.check, one.subject), one.input_key),
         )
         for one in everything()
     ]
