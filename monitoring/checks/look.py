@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
 
@@ -65,6 +66,7 @@ class Look(msgspec.Struct, frozen=True):
         )
 
 
+@functools.cache
 def tool() -> str:
     """Name and version of this program."""
     return f"jinbao {version('jinbao')}"
