@@ -1,0 +1,179 @@
+"""What is measured: rows as data. A new row is one entry here and, where no command does it, one function in work.py."""
+
+from __future__ import annotations
+
+import msgspec
+
+Command = tuple[str, ...]
+"""Words; `{base}` is a folder that the preparation shares with the runs, `{out}` one that is fresh for each run."""
+
+WORK: Command = ("{python}", "-m", "tests.bench.work")
+PEERS = ("networklab", "octodns")
+"""Packages of peers.lock whose versions stand in the table."""
+
+
+class Size(msgspec.Struct, frozen=True):
+    """One size of a row."""
+
+    label: str
+    command: Command
+    prepare: tuple[Command, ...] = ()
+    """Run once before, unmeasured."""
+    after: tuple[Command, ...] = ()
+    """Run after each run, unmeasured: what must hold of what it left."""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One kind of work, at one size or two."""
+
+    name: str
+    title: str
+    unit: str
+    """What `units` counts, singular."""
+    sizes: tuple[Size, ...]
+    seconds: float = 0
+    """At most, for the last size; 0: nothing is promised."""
+    memory: float = 0
+    """At most, MB."""
+    runs: int = 3
+    """The median of so many."""
+    beside: str = ""
+    """Row of the project that does the same work as this one of a peer; empty: this is the project's own."""
+    note: str = ""
+
+
+class Lab(msgspec.Struct, frozen=True):
+    """A row measured on the running twin, once."""
+
+    name: str
+    title: str
+    unit: str
+    seconds: float = 0
+    per_unit: float = 0
+    """At most, seconds for each unit."""
+    note: str = ""
+
+
+def _work(*words: str) -> Command:
+    return (*WORK, *words)
+
+
+PILOT = (_work("compile", "pilot", "{base}"),)
+NATION = (_work("compile", "national", "{base}"),)
+SMALL, LARGE = 50, 120
+"""Spokes. The devices of the hub come on top; the peer refuses more than 150 nodes until a constant is raised."""
+
+
+def _spokes(command: str) -> tuple[Size, ...]:
+    return tuple(
+        Size(f"hub and {number} spokes", (*WORK, command, "{base}", "{out}"), (_work(f"{command}-plan", "{base}", str(number)),))
+        for number in (SMALL, LARGE)
+    )  # fmt: skip
+
+
+def _evidence(command: str, prepare: bool) -> tuple[Size, ...]:
+    return tuple(
+        Size(
+            f"{number:,} records",
+            _work(command, "{base}" if prepare else "{out}", str(number)),
+            (_work("append", "{base}", str(number)),) if prepare else (),
+        )
+        for number in (2_500, 10_000)
+    )
+
+
+ROWS: tuple[Row, ...] = (
+    Row(
+        "compile-nation",
+        "check and compile a plan with its ledger from nothing",
+        "site",
+        (
+            Size("one province (51)", _work("compile", "{base}/plan", "{out}"), (_work("cut", "{base}/plan", "510000"),)),
+            Size("national plan", _work("compile", "national", "{out}")),
+        ),
+        seconds=5,
+        memory=400,
+        note="dual stack; the smaller plan reads the whole division data too",
+    ),
+    Row(
+        "replay-nation",
+        "compile again on the same ledger; every file stays as it is, byte by byte",
+        "site",
+        (
+            Size(
+                "national plan",
+                _work("compile", "national", "{base}"),
+                (*NATION, _work("remember", "{base}")),
+                (_work("unchanged", "{base}"),),
+            ),
+        ),
+    ),
+    Row("compile-pilot", "compile the pilot from nothing", "site", (Size("pilot", _work("compile", "pilot", "{out}")),)),
+    Row("render-pilot", "render the pilot, fresh files", "device", (Size("pilot", _work("render", "{base}", "{out}"), PILOT),)),
+    Row(
+        "render-province",
+        "render one province of the national plan, fresh files",
+        "device",
+        (
+            Size("Ningxia (64)", _work("render", "{base}", "{out}", "64"), NATION),
+            Size("Sichuan (51)", _work("render", "{base}", "{out}", "51"), NATION),
+        ),
+    ),
+    Row(
+        "prove-pilot",
+        "prove the rendered text, both families",
+        "device",
+        (
+            Size("running devices", _work("prove", "{base}"), (*PILOT, _work("render", "{base}", "{base}/build"))),
+            Size("all devices", _work("prove", "{base}", "all"), (*PILOT, _work("render", "{base}", "{base}/build"))),
+        ),
+    ),
+    Row("evidence-append", "append to the evidence log, 100 records at a time, each time on the disk", "record",
+        _evidence("append", False)),
+    Row("evidence-verify", "hash the evidence log again from its first line", "record", _evidence("verify", True)),
+    Row(
+        "rollout-pilot",
+        "verify the log and judge every milestone of the pilot",
+        "record",
+        tuple(
+            Size(label, _work("status", "{base}"), (*PILOT, _work("rounds", "{base}", str(rounds))))
+            for label, rounds in (("2 rounds of checks", 2), ("8 rounds of checks", 8))
+        ),
+        note="records made up for all ordered pairs of running zones, sessions, names, databases, backups",
+    ),
+    Row("spokes", "addresses and configuration of a hub and its spokes", "device", _spokes("spokes"),
+        note="plan read, granted, compiled; FRR, nftables, BIND and the rest of each device rendered"),
+    Row("spokes-netlab", "the same with netlab: `netlab create`, FRR with OSPF, both families", "device", _spokes("netlab"),
+        runs=1, beside="spokes", note="addresses, FRR interfaces and OSPF; no filters, no zones, no ledger"),
+    Row(
+        "names",
+        "forward and reverse zones of a province as master files",
+        "record",
+        tuple(
+            Size(f"province {province}", _work("names", "{base}", province), NATION) for province in ("64", "51")
+        ),
+    ),
+    Row(
+        "names-octodns",
+        "the same records as octoDNS zone objects, nothing written",
+        "record",
+        tuple(
+            Size(
+                f"province {province}",
+                ("{peers}", "tests/bench/peer_octodns.py", "{base}/records.json"),
+                (*NATION, _work("names", "{base}", province, "{base}/records.json")),
+            )
+            for province in ("64", "51")
+        ),
+        beside="names",
+    ),
+)  # fmt: skip
+
+LABS: tuple[Lab, ...] = (
+    Lab("twin-preseeded", "pilot from nothing to every session up and every host reached over both families, preseeded",
+        "node", seconds=30),
+    Lab("twin-deploy", "pilot from bare machines over Ansible with mitogen to all services up", "node", seconds=150,
+        note="from the moment the bare machines answer"),
+    Lab("twin-again", "second Ansible run: changed=0, every task evaluated", "node", per_unit=1.2),
+    Lab("twin-probes", "zone probes of the pilot, both families, all pairs, 0 mismatches", "probe", seconds=12),
+)  # fmt: skip

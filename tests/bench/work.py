@@ -1,0 +1,269 @@
+"""The works that rows.py names, each one call of `python -m tests.bench.work <name> <words>`; prints `{"units": …}` last.
+
+Everything is imported where it is used: a row pays for what it needs and for nothing else.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ground.record import Record
+    from ip_plan.network import Network
+
+TARGET = "twin:bench"
+BATCH = 100
+"""Records a check run hands to the log at once, in the order of magnitude."""
+
+
+def compile(plan: str, state: str) -> int:
+    """Compile into `state`; sites."""
+    from ip_plan.compile import compile_plan
+
+    return compile_plan(plan, Path(state)).sites
+
+
+def cut(folder: str, province: str) -> int:
+    """Write the plan of one province and the ministry above it."""
+    _plan(Path(folder), [{"region": "000000"}, {"region": province, "below": True}])
+    return 2
+
+
+def _plan(folder: Path, scope: object, divisions: str = "divisions") -> None:
+    import yaml
+
+    plan = {
+        "name": folder.name, "title": "小样", "scope_text": "31个省、自治区、直辖市和新疆生产建设兵团", "base": "national",
+        "divisions": divisions, "scope": scope,
+    }  # fmt: skip
+    if divisions == "divisions":
+        plan["corps_cities"] = "corps"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "plan.yml").write_text(yaml.safe_dump(plan, allow_unicode=True, sort_keys=False), "utf-8")
+
+
+def remember(state: str) -> int:
+    """Keep what every file below `state` is."""
+    found = _files(Path(state))
+    Path(f"{state}.sums").write_text(json.dumps(found))
+    return len(found)
+
+
+def unchanged(state: str) -> int:
+    """Every file is what `remember` saw, or this ends with 1."""
+    before, now = json.loads(Path(f"{state}.sums").read_text()), _files(Path(state))
+    if before != now:
+        sys.exit(f"replay changed {sorted(set(before.items()) ^ set(now.items()))[:4]}")
+    return len(now)
+
+
+def _files(state: Path) -> dict[str, str]:
+    paths = (path for path in sorted((state / "plans").rglob("*")) if path.is_file())
+    return {str(path.relative_to(state)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def _network(state: str, province: str = "") -> Network:
+    from ip_plan.network import load
+
+    (folder,) = Path(state, "plans").glob("*/network")
+    return load(folder, [province] if province else None)
+
+
+def render(state: str, build: str, province: str = "") -> int:
+    """Render the compiled plan, or a province of it, into `build`; devices."""
+    from inventory import render as renderer
+
+    wanted = [province] if province else None
+    return renderer.write(Path(build), _network(state, province), provinces=wanted, lab=not province).devices
+
+
+def prove(state: str, extent: str = "running") -> int:
+    """Prove what is rendered in `state`/build; devices."""
+    from inventory import proof
+
+    network = _network(state)
+    running = [name for site in network.running() for name in site.devices]
+    found = proof.prove(network, Path(state, "build"), None if extent == "all" else running)
+    if not found.good:
+        sys.exit(f"the proof found {[*found.mistakes, *found.findings][:3]}")
+    return found.devices
+
+
+def append(state: str, number: str) -> int:
+    """Append so many records to a new log."""
+    from monitoring.evidence import log
+
+    recorder = log.of(Path(state), TARGET, "bench")
+    records = list(itertools.islice(_any(), int(number)))
+    for at in range(0, len(records), BATCH):
+        recorder.add(records[at : at + BATCH])
+    return len(records)
+
+
+def _any() -> Iterator[Record]:
+    from ground import clock
+    from ground.record import Record, Subject
+
+    for number in itertools.count():
+        region, other = 640000 + number % 97, 640000 + number % 89
+        yield Record(
+            check="zone.probe",
+            subject=Subject(f"{region}", f"{region}:centre1", "exchange", peer=f"{other}:centre1:exchange"),
+            target=TARGET, observer="controller", method="made up", time=clock.now(), tool="bench", input_key="0" * 16,
+            result="pass", reason="as the plan says", seen=36, expected=36,
+        )  # fmt: skip
+
+
+def verify(state: str, number: str) -> int:
+    """Verify the log; records."""
+    from monitoring.evidence import log
+    from monitoring.evidence import verify as verifier
+
+    verdict = verifier.judge(log.folder(Path(state), TARGET))
+    if verdict.findings or verdict.head is None or verdict.head.count != int(number):
+        sys.exit(f"the log is not whole: {verdict.findings[:3]}")
+    return verdict.head.count
+
+
+def rounds(state: str, number: str) -> int:
+    """Append what so many good check runs would say of the running pilot; records."""
+    from monitoring.evidence import log
+
+    recorder = log.of(Path(state), TARGET, "bench")
+    good = _good(_network(state))
+    for _ in range(int(number)):
+        recorder.add(good)
+    return len(good) * int(number)
+
+
+def _good(network: Network) -> list[Record]:
+    """What a look that reaches nobody writes down, turned to the better."""
+    import msgspec
+
+    from ground import remote
+    from ground.record import Measure
+    from monitoring.checks import run as checks
+
+    nobody = remote.session({})
+    try:
+        records = checks.run(network, nobody, TARGET)
+    finally:
+        remote.close(nobody)
+    age = (Measure("age_seconds", "s", 900.0, 90000.0),)
+    return [
+        msgspec.structs.replace(
+            record, result="pass", reason="made up", seen=record.expected, detail="",
+            measures=age if record.check == "backup.age" else (),
+        )
+        for record in records
+    ]  # fmt: skip
+
+
+def status(state: str) -> int:
+    """Verify the log and judge the milestones; records."""
+    from datetime import UTC, datetime
+
+    from ip_plan import plan as plans
+    from monitoring import rollout
+
+    found = rollout.gather(plans.load("pilot"), _network(state), Path(state), TARGET, datetime.now(UTC), ask=False)
+    if not found.ground.sound or not any(line.state == "reached" for line in found.lines):
+        sys.exit(f"no milestone is reached on {found.ground.count} records: {found.ground.findings[:3]}")
+    return found.ground.count
+
+
+def spokes_plan(folder: str, number: str) -> int:
+    """Write a plan of the ministry, Hebei, Baoding and so many of its offices as one-router sites; its divisions are its own."""
+    from importlib.resources import files
+
+    text = (files("ip_plan") / "plans" / "divisions" / "regions.csv").read_text("utf-8")
+    header, *rows = csv.reader(text.splitlines())
+    offices = [row for row in rows if row[0].startswith("1306") and row[2] in ("county", "township")][: int(number)]
+    listed = [row for row in rows if row[0] in ("000000", "130000", "130600")] + offices
+    plan = Path(folder, "plan")
+    _plan(plan, "all", "regions.csv")
+    with (plan / "regions.csv").open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream, lineterminator="\n").writerows([header, *sorted(listed)])
+    return len(listed)
+
+
+def spokes(folder: str, state: str) -> int:
+    """Compile and render what `spokes_plan` wrote; devices."""
+    compile(f"{folder}/plan", state)
+    from inventory import render as renderer
+
+    return renderer.write(Path(state, "build"), _network(state), lab=False).devices
+
+
+def netlab_plan(folder: str, number: str) -> int:
+    """Write netlab's topology with as many nodes as `spokes` has devices."""
+    spokes_plan(folder, number)
+    devices = spokes(folder, f"{folder}/ours")
+    names = [f"s{at}" for at in range(1, devices)]
+    # An own pool for the lines: the built-in one has not as many prefixes.
+    lines = [
+        "provider: clab", "defaults.device: frr", "module: [ospf]",
+        "addressing:", "  lan: {ipv4: 172.16.0.0/16, ipv6: '2001:db8:1::/48'}",
+        "  p2p: {ipv4: 10.1.0.0/16, prefix: 30, ipv6: '2001:db8:2::/48'}",
+        "  loopback: {ipv4: 10.0.0.0/16, ipv6: '2001:db8:3::/48'}",
+        "  mgmt: {ipv4: 192.168.0.0/22, start: 20}",
+        f"nodes: [hub, {', '.join(names)}]", f"links: [{', '.join(f'hub-{name}' for name in names)}]",
+    ]  # fmt: skip
+    Path(folder, "topology.yml").write_text("\n".join(lines) + "\n")
+    return devices
+
+
+def netlab(folder: str, out: str) -> int:
+    """Run netlab on the topology; nodes."""
+    from tests.bench.place import PEERS
+
+    Path(out).mkdir(parents=True, exist_ok=True)
+    line = [
+        str(PEERS / "bin" / "netlab"),
+        "create",
+        "--quiet",
+        "-s",
+        "defaults.const.MAX_NODE_ID=1000",
+        f"{folder}/topology.yml",
+    ]
+    done = subprocess.run(line, cwd=out, capture_output=True, text=True)
+    made = len(list(Path(out, "node_files").glob("*/initial")))
+    if done.returncode or not made:
+        sys.exit(f"netlab: {(done.stderr or done.stdout)[-1500:]}")
+    return made
+
+
+def names(state: str, province: str, to: str = "") -> int:
+    """The text of every zone of a province; records. With `to`, what they are goes there for the peer."""
+    from inventory import dns
+
+    network = _network(state, province)
+    zones = [
+        zone
+        for shard in network.shards
+        for server in dns.servers(network, shard).values()
+        for zone in server.zones
+    ]  # fmt: skip
+    written = sum(len(dns.text(zone, 1)) for zone in zones)
+    assert written
+    if to:
+        Path(to).write_text(json.dumps({zone.name: zone.records for zone in zones}))
+    return sum(len(zone.records) for zone in zones)
+
+
+WORKS: dict[str, Callable[..., int]] = {
+    "compile": compile, "cut": cut, "remember": remember, "unchanged": unchanged, "render": render, "prove": prove,
+    "append": append, "verify": verify, "rounds": rounds, "status": status, "spokes": spokes, "spokes-plan": spokes_plan,
+    "netlab": netlab, "netlab-plan": netlab_plan, "names": names,
+}  # fmt: skip
+
+if __name__ == "__main__":
+    print(json.dumps({"units": WORKS[sys.argv[1]](*sys.argv[2:])}))
