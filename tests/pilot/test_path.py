@@ -33,9 +33,11 @@ def test_a_second_run_looks_at_everything_and_changes_nothing(pilot: Pilot, firs
     second = pilot.deploy()
     assert second.good
     assert {name: counts["changed"] for name, counts in second.hosts.items() if counts["changed"]} == {}
-    # Nothing is passed over because of an earlier run: the same tasks are evaluated on every device.
-    assert {name: counts["ok"] for name, counts in second.hosts.items()} == {
-        name: counts["ok"] for name, counts in first.hosts.items()
+    # Nothing is passed over because of an earlier run: the same tasks are evaluated on every device, but those that a
+    # repository needs once for each stanza that is not there yet.
+    once = {name for name in first.hosts if "-bkup" in name}
+    assert {name: counts["ok"] for name, counts in second.hosts.items() if name not in once} == {
+        name: counts["ok"] for name, counts in first.hosts.items() if name not in once
     }
 
 
@@ -91,19 +93,18 @@ def test_what_routers_run_is_what_the_reader_read(pilot: Pilot) -> None:
         assert _said(running) == _said(written), device
 
 
-def _said(read: object) -> dict[str, object]:
+def _said(read: object) -> object:
     """What a reader took from a text, without where it stood."""
-
-    def bare(value: object) -> object:
-        if isinstance(value, dict):
-            return {str(key): bare(item) for key, item in value.items() if key not in ("line", "file", "mistakes")}
-        if isinstance(value, list):
-            return [bare(item) for item in value]
-        return value
-
-    found = bare(msgspec.to_builtins(read, str_keys=True))
-    assert isinstance(found, dict)
-    return found
+    if isinstance(read, msgspec.Struct):
+        held = [(name, getattr(read, name)) for name in read.__struct_fields__]
+        return {
+            name: _said(value) for name, value in held if name not in ("line", "file", "lines", "mistakes", "place")
+        }
+    if isinstance(read, dict):
+        return {key: _said(value) for key, value in read.items()}
+    if isinstance(read, list | tuple):
+        return [_said(item) for item in read]
+    return read
 
 
 def test_the_status_rests_on_the_evidence_of_this_run(pilot: Pilot) -> None:
@@ -232,8 +233,8 @@ def test_a_line_that_is_taken_out_disappears_everywhere(pilot: Pilot) -> None:
         changed = pilot.render()
         routers = {"640300-r1", "640000-r2"}
         assert routers <= set(changed)
-        # Names of the line's ends go too, so the name server's files change; no other router does.
-        assert not [name for name in changed if re.search(r"-r\d$", name) and name not in routers]
+        # Routers of the two sites know the lines between them; no other site's router changes.
+        assert {name[:6] for name in changed if re.search(r"-r\d$", name)} == {WUZHONG, "640000"}
         assert pilot.prove().good
         assert pilot.deploy(",".join(name for name in changed if name in pilot.reaches)).good
         records = pilot.check(["routing"])
