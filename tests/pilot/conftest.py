@@ -29,7 +29,7 @@ from playbooks import deploy
 from stacks.twin import build as builds
 from stacks.twin import lab as labs
 from stacks.twin import place as places
-from stacks.twin.place import Place
+from stacks.twin.place import NodeState, Place
 from stacks.twin.topology import Link
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,6 +108,14 @@ class Pilot(msgspec.Struct):
         """A program of this machine in the device's network namespace."""
         line = ["ip", "netns", "exec", self.place.netns(device), *program]
         return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def on(self, device: str, program: str) -> subprocess.Popen[str]:
+        """A shell line that runs on the device."""
+        state = places.load(self.place, "node", device, NodeState)
+        assert state
+        return subprocess.Popen(
+            [*labs.ssh(self.place, state), program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
 
     def link(self, link: str) -> Any:
         return places.load(self.place, "link", link, Link)

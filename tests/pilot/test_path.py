@@ -10,7 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from inventory.proof import frr
@@ -18,6 +17,7 @@ from ip_plan import plan as plans
 from monitoring.evidence import log, verify
 from playbooks import deploy
 from stacks.twin import fault
+from tests.inventory.proof.test_frr import meaning
 from tests.pilot.conftest import ROOT, Pilot, until
 
 WUZHONG = "640300"
@@ -89,22 +89,8 @@ def test_what_routers_run_is_what_the_reader_read(pilot: Pilot) -> None:
         assert answer.ok, answer.err
         text = "\n".join(line for line in answer.out.splitlines() if not line.startswith(("Building", "Current")))
         rendered = (pilot.build / device / "files" / "etc/frr/frr.conf").read_text()
-        running, written = frr.read(text, f"{device} running"), frr.read(rendered, f"{device} file")
-        assert _said(running) == _said(written), device
-
-
-def _said(read: object) -> object:
-    """What a reader took from a text, without where it stood."""
-    if isinstance(read, msgspec.Struct):
-        held = [(name, getattr(read, name)) for name in read.__struct_fields__]
-        return {
-            name: _said(value) for name, value in held if name not in ("line", "file", "lines", "mistakes", "place")
-        }
-    if isinstance(read, dict):
-        return {key: _said(value) for key, value in read.items()}
-    if isinstance(read, list | tuple):
-        return [_said(item) for item in read]
-    return read
+        running, written = meaning(frr.read(text, f"{device} running")), meaning(frr.read(rendered, f"{device} file"))
+        assert running == written, device
 
 
 def test_the_status_rests_on_the_evidence_of_this_run(pilot: Pilot) -> None:
@@ -121,7 +107,7 @@ def test_the_status_rests_on_the_evidence_of_this_run(pilot: Pilot) -> None:
 
 
 def _lost(text: str, interval: float) -> float:
-    """Seconds of loss in the output of `ping -D`: the longest run of missing sequence numbers."""
+    """Seconds of loss in the output of `ping`: the longest run of missing sequence numbers."""
     seen = [int(number) for number in re.findall(r"icmp_seq=(\d+) ttl", text)]
     assert seen, text[-500:]
     return max((later - earlier - 1 for earlier, later in itertools.pairwise(seen)), default=0) * interval
@@ -132,7 +118,7 @@ def test_a_line_cut_silently_costs_less_than_a_second_and_a_half(pilot: Pilot, f
     network = pilot.network
     service = next(s for s in network.services if (s.site, s.name) == ("640000:centre1", "exchange"))
     address = service.v4 if family == 4 else service.v6
-    ping = pilot.inside("640100-exch1", "ping", f"-{family}", "-n", "-D", "-i", "0.02", "-c", "400", address)
+    ping = pilot.on("640100-exch1", f"ping -{family} -n -i 0.02 -c 400 {address}")
     time.sleep(2)
     line = pilot.link("640000-r1~640100-r1")
     try:

@@ -1,6 +1,5 @@
 """The reader of frr.conf takes the same from a file as from the running configuration that FRR makes of it."""
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -8,17 +7,18 @@ import pytest
 
 from ground.mistake import Mistakes
 from inventory.proof import frr, interval
+from tests.inventory.conftest import Run
 
 HERE = Path(__file__).parent
 CASES = sorted((HERE / "frr").glob("*.conf"))
 
-# Namespaces of its own for network, mounts and processes: every daemon ends with the script.
+# Runs in the image of the nodes; a process namespace of its own ends every daemon with the script.
 RUN = r"""
-mount -t tmpfs tmpfs /etc/frr && mount -t tmpfs tmpfs /var/run/frr && mount -t tmpfs tmpfs /var/log || exit 3
-cp "$0" /etc/frr/frr.conf; : > /etc/frr/vtysh.conf; chown -R frr:frr /etc/frr /var/run/frr
+mkdir -p /run/frr && mount -t tmpfs tmpfs /etc/frr && mount -t tmpfs tmpfs /run/frr && mount -t tmpfs tmpfs /var/log || exit 3
+cp "$1" /etc/frr/frr.conf; : > /etc/frr/vtysh.conf; chown -R frr:frr /etc/frr /run/frr
 ip link set lo up
 number=0
-for name in $(sed -n 's/^interface //p' "$0" | grep -v '^lo$'); do
+for name in $(sed -n 's/^interface //p' "$1" | grep -v '^lo$'); do
   number=$((number + 1)); ip link add "$name" type veth peer name "peer$number" && ip link set "$name" up
 done
 for daemon in zebra staticd ospfd ospf6d bfdd bgpd; do /usr/lib/frr/$daemon -d --log stdout >/dev/null 2>&1 || exit 4; done
@@ -27,10 +27,11 @@ vtysh -c 'show running-config'
 """
 
 
-def running(source: Path) -> str:
+def running(target: Run, source: Path, folder: Path) -> str:
     """The configuration that FRR runs after it was given a file."""
-    command = ["unshare", "-n", "-m", "-p", "--fork", "--mount-proc", "--kill-child", "bash", "-c", RUN, str(source)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    (folder / "run.sh").write_text(RUN)
+    (folder / "frr.conf").write_bytes(source.read_bytes())
+    done = target("unshare -p --fork --mount-proc --kill-child bash /build/run.sh /build/frr.conf", folder)
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout[done.stdout.index("Current configuration:") + 22 :]
 
@@ -83,8 +84,9 @@ def meaning(config: frr.Config) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
-def test_agrees_with_frr(case: Path) -> None:
-    mine, theirs = meaning(frr.read(case.read_text(), str(case))), meaning(frr.read(running(case), "running"))
+def test_agrees_with_frr(target: Run, case: Path, tmp_path: Path) -> None:
+    mine = meaning(frr.read(case.read_text(), str(case)))
+    theirs = meaning(frr.read(running(target, case, tmp_path), "running"))
     assert mine.keys() == theirs.keys()
     for part, value in mine.items():
         assert value == theirs[part], part
