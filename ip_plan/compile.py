@@ -913,11 +913,8 @@ def _keep_national(national: Ledger, layout: Layout, grants: Grants) -> None:
 
 
 def _move(source: Path, final: Path) -> bool:
-    if final.exists() and final.read_bytes() == source.read_bytes():
-        return False
-    final.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(source, final)
-    return True
+    """Bring a staged file to its place, whole or not at all. The ledger has to outlive a power cut; the rest is compiled again."""
+    return files.write(final, source.read_bytes(), durable=final.suffix == ".tsv")
 
 
 def compiled(name: str, state: Path) -> Network:
