@@ -62,8 +62,8 @@ def measure(only: Sequence[str], folder: Path) -> tuple[list[Entry], list[str]]:
     if any(row.beside for row in ROWS if not only or row.name in only):
         place.peers()
     for row in ROWS:
-        for size in row.sizes if not only or row.name in only else ():
-            here = folder / f"{row.name}-{len(entries)}"
+        for number, size in enumerate(row.sizes if not only or row.name in only else ()):
+            here = folder / f"{row.name}-{number}"
             here.mkdir()
             try:
                 entries.append(take(row, size, here))

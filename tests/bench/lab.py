@@ -64,6 +64,10 @@ class Clock:
         self.twin = twin
         self.started, self.cpu, self.machine = time.perf_counter(), self._cpu(), meter.machine()
 
+    def lap(self, what: str) -> None:
+        """Say on standard error how far it has come."""
+        print(f"  {time.perf_counter() - self.started:6.1f} s  {what}", file=sys.stderr, flush=True)
+
     def figure(self, units: int) -> Figure:
         """Since the start; memory is what the nodes' processes hold now."""
         wall, cpu, machine = (
@@ -182,7 +186,9 @@ def preseeded(twin: Twin) -> Figure:
     shape = builds.lab(twin.network, twin.name)
     clock = Clock(twin)
     labs.up(shape, twin.folder, {node.name: twin.build / node.name for node in shape.nodes})
+    clock.lap("every node answers")
     until(lambda: passes(twin, ["routing"]), "every session up")
+    clock.lap("every session up")
     reached(twin)
     return clock.figure(len(shape.nodes))
 
@@ -208,6 +214,7 @@ def deployed(twin: Twin) -> Figure:
     """From bare machines to all services up."""
     clock = Clock(twin)
     outcome = run(twin)
+    clock.lap("every device is brought to its tree")
     until(lambda: passes(twin, SERVICES), "all services up")
     return clock.figure(len(outcome.hosts))
 

@@ -78,7 +78,7 @@ def _evidence(command: str, prepare: bool) -> tuple[Size, ...]:
             _work(command, "{base}" if prepare else "{out}", str(number)),
             (_work("append", "{base}", str(number)),) if prepare else (),
         )
-        for number in (2_500, 10_000)
+        for number in (10_000, 40_000)
     )
 
 
