@@ -39,13 +39,13 @@ def init(folder: Path, plan: Plan = "national") -> None:
 @app.command()
 def check(plan: Plan = invocation.PLAN, format: Format = "table") -> None:
     """Read a plan and say every mistake in it at once."""
-    from ip_plan import compile as compiler
+    from ip_plan import layout as layouts
     from ip_plan import plan as plans
 
     with invocation.guarded():
         started = time.perf_counter()
         found = plans.load(plan)
-        layout = compiler.lay_out(found)
+        layout = layouts.lay_out(found)
         sites = sum(len(members) for members in layout.members.values())
         answer = {
             "plan": found.name,

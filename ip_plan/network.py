@@ -205,7 +205,7 @@ class Flow(msgspec.Struct, frozen=True):
     clause: str = ""
     reason: str = ""
     place: str = ""
-    """file:line of the row in the plan."""
+    """Name of the plan file and line of the row, e.g. `flows.yml:17`."""
 
 
 class Meta(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
+from pathlib import Path
 from typing import get_args
 
 import msgspec
@@ -131,7 +132,7 @@ def expand(
                 id=row.id, flow=row.flow, verdict=row.verdict, from_zone=one, to_zone=other, relation=relation,
                 ports=tuple(dict.fromkeys(ports)), from_levels=tuple(row.from_levels), to_levels=tuple(row.to_levels),
                 from_service=row.from_service, to_service=row.to_service, data=row.data, identity=row.identity,
-                clause=row.clause, reason=row.reason, place=f"{where.file}:{line}",
+                clause=row.clause, reason=row.reason, place=f"{Path(where.file).name}:{line}",
             )
             for relation in relations
             for one in zones[0]

@@ -1,0 +1,169 @@
+"""The plan's regions put in order: who has sites, in whose block they lie, who serves them, which lines lead up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from ground.mistake import Mistake
+from ip_plan.grants import Demand, Need, sizes, unit_demand
+from ip_plan.plan import Plan
+from ip_plan.regions import Region as Row
+from ip_plan.schema import Line, SiteKind
+
+MINISTRY = "000000"
+
+
+class Layout(msgspec.Struct, frozen=True):
+    """The plan's regions put in order: who has sites, in whose block they lie, who serves them."""
+
+    provinces: tuple[str, ...]
+    """Province-level codes with something in scope, the ministry not among them."""
+    scope: frozenset[str]
+    unit: dict[str, str]
+    key: dict[str, str]
+    """Region code → the code its grants stand under (another one after a code change)."""
+    members: dict[str, tuple[str, ...]]
+    """Province code → its regions in scope, sorted, from the province down."""
+    demand: dict[str, tuple[Demand, ...]]
+    """Province code → its units, counted over the whole division data."""
+
+
+def province_key(code: str) -> str:
+    """The two characters that name a province's shard."""
+    return code[:2]
+
+
+def lay_out(plan: Plan) -> Layout:
+    """Order the plan's regions; counts every region of a province, so that a later one finds its place kept."""
+    rows = plan.regions
+    key = {code: code for code in rows}
+    for change in plan.plan.code_changes:
+        if change.new in key:
+            key[change.new] = key.get(change.old, change.old)
+    hosted = set(plan.plan.hosted)
+    unit: dict[str, str] = {}
+    top: dict[str, str] = {}
+    children: dict[str, list[str]] = {}
+    for code in sorted(rows, key=lambda item: (DEPTH[rows[item].level], item)):
+        row = rows[code]
+        if row.level in ("ministry", "province"):
+            unit[code] = f"{key[code]}:home"
+            top[code] = code
+        else:
+            top[code] = top[row.parent]
+            own = row.level == "prefecture" and row.kind != "grouping"
+            unit[code] = key[code] if own else unit[row.parent]
+        children.setdefault(row.parent, []).append(code)
+    if plan.plan.scope == "all":
+        scope = set(rows)
+    else:
+        scope = set()
+        for entry in plan.plan.scope:
+            stack = [entry.region]
+            while stack:
+                code = stack.pop()
+                scope.add(code)
+                if entry.below:
+                    stack += children.get(code, [])
+    needed = sizes(plan)
+    kinds = {kind.level for kind in plan.sites.sites}
+    per_unit: dict[str, list[int]] = {}
+    unit_top: dict[str, str] = {}
+    used_tops = {top[code] for code in scope}
+    members: dict[str, list[str]] = {code: [] for code in used_tops}
+    for code, row in rows.items():
+        if top[code] not in used_tops:
+            continue
+        totals = per_unit.setdefault(unit[code], [0, 0])
+        unit_top[unit[code]] = top[code]
+        if row.level in kinds and row.kind != "grouping" and code not in hosted:
+            totals[0] += needed.zones[row.level]
+            totals[1] += needed.infra[row.level]
+        if code in scope:
+            members[top[code]].append(code)
+    demand: dict[str, list[Demand]] = {code: [] for code in used_tops}
+    for name, (zone_total, infra_total) in per_unit.items():
+        demand[unit_top[name]].append(unit_demand(plan, name, zone_total, infra_total))
+    return Layout(
+        provinces=tuple(sorted(code for code in used_tops if code != MINISTRY)),
+        scope=frozenset(scope),
+        unit=unit,
+        key=key,
+        members={
+            code: tuple(sorted(listed, key=lambda c: (DEPTH[rows[c].level], c))) for code, listed in members.items()
+        },
+        demand={code: tuple(sorted(listed, key=lambda d: (d.block, d.unit))) for code, listed in demand.items()},
+    )
+
+
+DEPTH = {"ministry": 0, "province": 1, "prefecture": 2, "county": 3, "township": 4}
+
+
+def needs(plan: Plan, layout: Layout, province: str) -> tuple[list[Need], list[Mistake]]:
+    """The sites of one province (or the ministry), its centre first."""
+    kinds: dict[str, list[SiteKind]] = {}
+    for kind in plan.sites.sites:
+        kinds.setdefault(kind.level, []).append(kind)
+    lines: dict[str, list[Line]] = {}
+    for line in plan.sites.lines:
+        lines.setdefault(line.level, []).append(line)
+    without = {(row.region, row.rank) for row in plan.plan.without}
+    hosted = set(plan.plan.hosted)
+    found: list[Need] = []
+    mistakes: list[Mistake] = []
+    for code in layout.members[province]:
+        row = plan.regions[code]
+        if row.kind == "grouping" or code in hosted:
+            continue
+        server = serving(plan, code, hosted)
+        if row.level != "ministry" and server not in layout.scope:
+            document = plan.documents["plan.yml"]
+            line_number, column = document.place(("scope",))
+            what = f"is served by {plan.regions[server].name} ({server}), which is not in scope"
+            cure = f'Add `- {{region: "{server}"}}` to `scope:`.'
+            mistakes.append(Mistake(document.file, line_number, column, "JB1208", f"{row.name} ({code})", what, cure))
+            continue
+        key = layout.key[code]
+        for kind in kinds.get(row.level, []):
+            parent = f"{layout.key[server]}:centre1" if server else ""
+            area = "" if kind.kind != "office" else _area(plan, layout, code)
+            ends = []
+            for line in lines.get(row.level, []):
+                if (code, line.rank) in without:
+                    continue
+                far = server
+                if line.to == "county" and plan.regions[row.parent].level == "county" and row.parent in layout.scope:
+                    far = row.parent
+                number = min(line.far_router, _routers(kinds, plan.regions[far]))
+                ends.append((line, f"{layout.key[far]}-r{number}", f"{key}-r{min(line.own_router, kind.routers)}"))
+            found.append(Need(f"{key}:{kind.kind}1", code, kind, layout.unit[code], area, parent, tuple(ends)))
+    return found, mistakes
+
+
+def serving(plan: Plan, code: str, hosted: set[str]) -> str:
+    """The region whose centre serves `code`: the nearest above that has one; empty for the ministry."""
+    parent = plan.regions[code].parent
+    while parent:
+        row = plan.regions[parent]
+        if row.level in ("ministry", "province") or (
+            row.level == "prefecture" and row.kind != "grouping" and parent not in hosted
+        ):
+            return parent
+        parent = row.parent
+    return ""
+
+
+def _area(plan: Plan, layout: Layout, code: str) -> str:
+    """The IPv6 county block an office lies in."""
+    row = plan.regions[code]
+    if row.level == "county":
+        return layout.key[code]
+    if plan.regions[row.parent].level == "county":
+        return layout.key[row.parent]
+    return f"{layout.unit[code]}:direct"
+
+
+def _routers(kinds: Mapping[str, list[SiteKind]], row: Row) -> int:
+    return max((kind.routers for kind in kinds.get(row.level, [])), default=1)
