@@ -96,12 +96,19 @@ class World(msgspec.Struct, frozen=True, dict=True):
 
     def transit(self, site: Site, family: int) -> Spans:
         """The addresses of a site's routing devices: loopbacks and the ends of lines and cables."""
-        found: list[Interval] = []
-        for name in site.devices:
-            device = self.devices.get(name)
-            if device and device.role != "host":
-                found += own_addresses(device, family)
-        return tuple(sorted(set(found)))
+        key = (site.key, family)
+        if key not in self._transit:
+            found: list[Interval] = []
+            for name in site.devices:
+                device = self.devices.get(name)
+                if device and device.role != "host":
+                    found += own_addresses(device, family)
+            self._transit[key] = tuple(sorted(set(found)))
+        return self._transit[key]
+
+    @cached_property
+    def _transit(self) -> dict[tuple[str, int], Spans]:
+        return {}
 
     def spans(self, site: Site, zone: str, service: str, family: int, peer: Site | None = None) -> Spans:
         """A zone's prefix; with a service, its addresses and those of the hosts that carry it.
@@ -236,12 +243,14 @@ def expected(world: World, device: Device) -> Expected:
     lines = {"firewall": cables, "access": wires, "router": wires + cables}[device.role]
     boxes: dict[tuple[str, str, str, int, str, int], list[Box]] = {}
     mine = {family: tuple(own_addresses(device, family)) for family in (4, 6)}
+    # Every line is treated alike; a centre has a thousand, so they share one list.
+    alike = set(wires[1:])
 
     def add(
         hook: str, ins: Iterable[str], outs: Iterable[str], flow: Flow, sources: dict[int, Spans], targets: dict[int, Spans],
         needed: dict[int, Spans] | None = None,
     ) -> None:  # fmt: skip
-        outs = list(outs)
+        ins, outs = [name for name in ins if name not in alike], [name for name in outs if name not in alike]
         for family in (4, 6):
             if not sources[family] or not targets[family]:
                 continue
@@ -305,13 +314,21 @@ def expected(world: World, device: Device) -> Expected:
             inverse = INVERSE[flow.relation]
             others = [o for o in network.related(site, inverse) if not flow.from_levels or o.level in flow.from_levels]  # type: ignore[arg-type]
             if y == TRANSIT:
+                targets = end(site, y, "", site)
                 for other in others:
-                    sources, targets = end(other, x, flow.from_service, site), end(site, y, "", site)
-                    near = {f: tuple(s for s in mine[f] if s in world.spans(site, y, "", f, other)) for f in (4, 6)}
+                    sources = end(other, x, flow.from_service, site)
+                    facing = {f: set(world.spans(site, y, "", f, other)) for f in (4, 6)}
+                    near = {f: tuple(span for span in mine[f] if span in facing[f]) for f in (4, 6)}
                     add("input", lines, [""], flow, sources, targets, near)
             elif device.role != "router":
                 sources = union(end(o, x, flow.from_service, site) for o in others)
                 add("forward", lines, [f"z-{y}"], flow, sources, end(site, y, flow.to_service, site))
+    for key, found in list(boxes.items()):
+        for name in alike:
+            if key[1] == wires[0]:
+                boxes[(key[0], name, *key[2:])] = found
+            elif key[2] == wires[0]:
+                boxes[(*key[:2], name, *key[3:])] = found
     if device.role == "access":
         _carried(world, device, site, wires, boxes)
     carries = any(key[4] == "*" for key in boxes)
@@ -386,10 +403,10 @@ def compare(world: World, device: Device, wanted: Expected, ruleset: Ruleset) ->
         sources, targets = boundaries(ruleset, family)
         own = tuple(own_addresses(device, family))
         whole = (world.whole[family],)
-        for key, found in wanted.boxes.items():
-            if key[3] == family:
-                sources |= {box.sources for box in found}
-                targets |= {box.targets for box in found}
+        # Lines share their lists: each is looked at once.
+        for found in {id(found): found for key, found in wanted.boxes.items() if key[3] == family}.values():
+            sources |= {box.sources for box in found}
+            targets |= {box.targets for box in found}
         cells = partition([*sorted(sources), whole], [*sorted(targets), own, whole], family)
         all_cells[family] = cells
         planes: dict[object, int | list[object]] = {}
