@@ -36,6 +36,10 @@ def prove_command(
         network = compiled(plan, state)
         build = build or plans.load(plan).build(state)
         running = [name for site in network.running() for name in site.devices]
+        # A name server answers for sites that do not run, and its parent's zones point to it.
+        running += [
+            name for name, device in network.devices.items() if "names" in device.duties and name not in running
+        ]
         proof = prove(network, build, running if running and at.startswith("twin:") and not everything else None)
         if not proof.devices:
             raise one(
