@@ -46,7 +46,7 @@ def audit(
     from backup import audit as audits
 
     with invocation.guarded(), opened(plan, at, state, databases or ()) as (network, session, listed):
-        with progress() as told:
+        with invocation.steps() as told:
             found = audits.audit(network, session, at, listed, told)
         keep(state, at, found.records, found.details)
         report(found.records, format)
@@ -85,7 +85,7 @@ def drill(
         records = []
         for one in found:
             # One drill at a time on a scratch host: the next one would empty it under the first.
-            with files.lock(state / "backup" / f"{one.scratch}.lock"), progress() as told:
+            with files.lock(state / "backup" / f"{one.scratch}.lock"), invocation.steps() as told:
                 record, detail = drills.drill(network, session, at, one, drills.Options(seed=seed), told)
             keep(state, at, [record], [detail])
             records.append(record)
@@ -131,19 +131,6 @@ def keep(state: Path, at: str, records: Sequence[Record], details: Sequence[byte
     """Hand the records to whoever keeps evidence."""
     for recorder in recorders:
         recorder(state, at).add(records, details)
-
-
-@contextlib.contextmanager
-def progress() -> Iterator[Callable[[str], None]]:
-    """A line that says what is being done; nothing where nobody looks at a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda step: None
-        return
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    with Progress(SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"), transient=True) as bar:
-        task = bar.add_task("looking", total=None)
-        yield lambda step: bar.update(task, description=step)
 
 
 def report(records: Sequence[Record], format: str) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -26,11 +25,6 @@ STATE = Path(".state")
 DONE, FOUND, FAILED = 0, 1, 2
 
 
-def colour() -> bool:
-    """Whether the terminal takes colours (https://no-color.org)."""
-    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
-
-
 @contextlib.contextmanager
 def guarded() -> Iterator[None]:
     """Run a command's body: mistakes are printed with their way out and end with exit 2, Ctrl-C with 130."""
@@ -42,6 +36,19 @@ def guarded() -> Iterator[None]:
     except KeyboardInterrupt:
         print("interrupted; what was finished stays, the next run goes on from there", file=sys.stderr)
         raise typer.Exit(130) from None
+
+
+@contextlib.contextmanager
+def steps() -> Iterator[Callable[[str], None]]:
+    """A line that says what is being done; nothing where nobody looks at a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda step: None
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    with Progress(SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"), transient=True) as bar:
+        task = bar.add_task("looking", total=None)
+        yield lambda step: bar.update(task, description=step)
 
 
 def emit(value: object) -> None:

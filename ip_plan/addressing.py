@@ -6,7 +6,7 @@ Integers inside, text at the edge; no address object where the nation runs throu
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
 Block = tuple[int, int]
@@ -115,21 +115,6 @@ class Space:
     def free(self) -> int:
         """How many addresses are free."""
         return sum(step * len(holes) for step, holes in self._free.items())
-
-
-def summarise(blocks: Sequence[Block], family: int) -> list[Block]:
-    """The shortest list of blocks that covers exactly `blocks`."""
-    stack: list[Block] = []
-    for block in sorted(set(blocks)):
-        if stack and contains(stack[-1], block, family):
-            continue
-        stack.append(block)
-        while len(stack) > 1:
-            (left, length), (right, other) = stack[-2], stack[-1]
-            if length != other or left + size(length, family) != right or left & size(length, family):
-                break
-            stack[-2:] = [(left, length - 1)]
-    return stack
 
 
 def pieces(block: Block, family: int) -> list[Block]:

@@ -9,9 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-LEGAL = re.compile(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")  # RFC 1123 §2.1, RFC 1034 §3.5
-LONGEST = 253  # octets of a full name as text, RFC 1035 §2.3.4
-
 RESERVED = re.compile(r"^(r|fw|sw)[0-9]+$|^[a-z]{2,6}[0-9]{1,2}$")
 """Labels that devices of the same domain carry."""
 

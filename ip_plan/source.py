@@ -6,7 +6,7 @@ offices as GBK, with a byte-order mark, or with tabs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -129,15 +129,3 @@ def read(folder: Path, names: Mapping[str, bool]) -> tuple[dict[str, Document], 
         if found is not None:
             documents[name] = found
     return documents, mistakes
-
-
-def walk(value: Any, path: Path_ = ()) -> Iterator[tuple[Path_, Any]]:
-    """Every (path, leaf) of a document's value."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from walk(item, (*path, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from walk(item, (*path, index))
-    else:
-        yield path, value

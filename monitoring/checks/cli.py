@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -70,21 +68,8 @@ def observe(
     def keep(found: Found) -> None:
         recorder.add(found.records, found.details)
 
-    with progress() as told:
+    with invocation.steps() as told:
         return run.run(network, session, target, only, told=told, kept=keep)
-
-
-@contextlib.contextmanager
-def progress() -> Iterator[Callable[[str], None]]:
-    """A line that says what is being looked at; nothing where nobody looks at a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda step: None
-        return
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    with Progress(SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"), transient=True) as bar:
-        task = bar.add_task("looking", total=None)
-        yield lambda step: bar.update(task, description=step)
 
 
 def report(records: Sequence[Record], format: str = "table") -> None:

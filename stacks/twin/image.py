@@ -292,7 +292,7 @@ def _mirror() -> Mirror:
         raise mistake.one(
             "JB3005",
             "this machine's package sources hold no Debian mirror to build the image from",
-            f"Add `deb http://deb.debian.org/debian {SUITE} main` in /etc/apt/sources.list.d/, then `apt-get update`.",
+            f"Add a `deb` line of your Debian mirror with `{SUITE} main` in /etc/apt/sources.list.d/, then `apt-get update`.",
             subject="twin image",
         )
     return found
