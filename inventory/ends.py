@@ -35,6 +35,8 @@ class Dual(msgspec.Struct, frozen=True, gc=False):
 def join(parts: Iterable[Dual]) -> Dual:
     """All of `parts`, each once, in order."""
     listed = list(parts)
+    if len(listed) == 1:
+        return listed[0]
     return Dual(
         tuple(dict.fromkeys(text for part in listed for text in part.v4)),
         tuple(dict.fromkeys(text for part in listed for text in part.v6)),

@@ -201,7 +201,7 @@ def _database(network: Network, device: Device, site: Site, carried: tuple[Servi
 
 
 def _backup(network: Network, device: Device) -> Backup | None:
-    mine = [each for each in network.protections if device.name in (each.device, each.repository, each.scratch)]
+    mine = network.protections_of.get(device.name)
     if not mine:
         return None
     first = mine[0]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from ground import files, tree
+from ground import files, tree, work
 from ground.mistake import Mistake, Mistakes
 from ground.tree import Tree
 from inventory import dns
@@ -142,42 +142,89 @@ def write(
 
     Every file is whole at any moment. A run that is cut short is completed by the next one.
     """
-    count = total = 0
-    changed: list[str] = []
-    removed: list[str] = []
+    wanted = {shard.province: shard for shard in network.shards if provinces is None or shard.province in provinces}
     with files.lock(build / ".lock"):
         states = read_states(build)
-        for shard in network.shards:
-            if provinces is not None and shard.province not in provinces:
-                continue
-            before = states.get(shard.province, State((), {}))
-            serials = Serials(before.serials)
-            servers = dns.servers(network, shard)
-            # First: a serial that a device may have seen is never given to another content.
-            states[shard.province] = state = State(
-                hosts(network, shard),
-                {zone.name: (zone.key, serials.next(zone)) for server in servers.values() for zone in server.zones},
-            )
-            files.write(build / STATES / f"{shard.province}.json", msgspec.json.encode(state))
-            for rendered in _shard(network, shard, devices, serials, lab, servers):
-                count += 1
-                total += len(rendered.contents)
-                if tree.write(build / rendered.tree.device, rendered.tree, rendered.contents):
-                    changed.append(rendered.tree.device)
+        _context.append(_Context(build, network, wanted, devices, states, lab))
+        try:
+            largest_first = sorted(wanted, key=lambda province: -len(wanted[province].devices))
+            parts = dict(work.spread(_province, largest_first))
+        finally:
+            _context.pop()
+        states |= {province: part.state for province, part in parts.items()}
         if provinces is None:
             for gone in set(states) - set(network.keys):
                 del states[gone]
                 (build / STATES / f"{gone}.json").unlink()
-        living = {host.name for state in states.values() for host in state.devices}
-        for folder in sorted(build.iterdir()):
-            # A folder without a tree is not ours, or was cut off before it was whole: then its device is living.
-            if folder.name not in living and (folder / "tree.json").is_file():
-                # tree.json last: it is what says that the rest has to go.
-                shutil.rmtree(folder / "files", ignore_errors=True)
-                (folder / "tree.json").unlink()
-                shutil.rmtree(folder)
-                removed.append(folder.name)
-    return Written(count, total, tuple(changed), tuple(removed))
+        removed = _sweep(build, {host.name for state in states.values() for host in state.devices})
+    ordered = [parts[province] for province in wanted]
+    return Written(
+        sum(part.devices for part in ordered),
+        sum(part.files for part in ordered),
+        tuple(name for part in ordered for name in part.changed),
+        removed,
+    )
+
+
+class _Context(msgspec.Struct):
+    """What the workers share; set before they are forked."""
+
+    build: Path
+    network: Network
+    shards: dict[str, Shard]
+    devices: Collection[str] | None
+    states: dict[str, State]
+    lab: bool
+
+
+class _Part(msgspec.Struct, frozen=True):
+    """What was written of one province."""
+
+    state: State
+    devices: int
+    files: int
+    changed: tuple[str, ...]
+
+
+_context: list[_Context] = []
+
+
+def _province(province: str) -> tuple[str, _Part]:
+    """One province, in whatever process."""
+    context = _context[-1]
+    shard = context.shards[province]
+    serials = Serials(context.states.get(province, State((), {})).serials)
+    servers = dns.servers(context.network, shard)
+    # First: a serial that a device may have seen is never given to another content.
+    state = State(
+        hosts(context.network, shard),
+        {zone.name: (zone.key, serials.next(zone)) for server in servers.values() for zone in server.zones},
+    )
+    files.write(context.build / STATES / f"{province}.json", msgspec.json.encode(state))
+    count = total = 0
+    changed = []
+    for rendered in _shard(context.network, shard, context.devices, serials, context.lab, servers):
+        count += 1
+        total += len(rendered.contents)
+        if tree.write(context.build / rendered.tree.device, rendered.tree, rendered.contents):
+            changed.append(rendered.tree.device)
+    return province, _Part(state, count, total, tuple(changed))
+
+
+def _sweep(build: Path, living: set[str]) -> tuple[str, ...]:
+    """Remove the folders of devices that no longer exist."""
+    removed = []
+    for left in build.glob(".*.new"):
+        shutil.rmtree(left)  # a run was cut off while it made this one
+    for folder in sorted(build.iterdir()):
+        # A folder without a tree is not ours, or was cut off before it was whole: then its device is living.
+        if folder.name not in living and (folder / "tree.json").is_file():
+            # tree.json last: it is what says that the rest has to go.
+            shutil.rmtree(folder / "files", ignore_errors=True)
+            (folder / "tree.json").unlink()
+            shutil.rmtree(folder)
+            removed.append(folder.name)
+    return tuple(removed)
 
 
 def require(network: Network, provinces: Collection[str] | None, devices: Collection[str] | None) -> None:

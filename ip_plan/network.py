@@ -313,6 +313,15 @@ class Network(msgspec.Struct, frozen=True, dict=True):
         return tuple(protection for shard in self.shards for protection in shard.protections)
 
     @cached_property
+    def protections_of(self) -> dict[str, tuple[Protection, ...]]:
+        """Device → the protections that it has a part in, as database, repository or scratch host."""
+        found: dict[str, tuple[Protection, ...]] = {}
+        for each in self.protections:
+            for name in dict.fromkeys((each.device, each.repository, each.scratch)):
+                found[name] = (*found.get(name, ()), each)
+        return found
+
+    @cached_property
     def services_at(self) -> dict[tuple[str, str], tuple[Service, ...]]:
         """(site, zone) → services there."""
         found: dict[tuple[str, str], tuple[Service, ...]] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from inventory.ends import bare
 
@@ -24,6 +24,11 @@ def _environment() -> Environment:
     return environment
 
 
+@cache
+def _template(name: str) -> Template:
+    return _environment().get_template(name)
+
+
 def fill(name: str, /, **values: object) -> str:
     """The template `<dialect>/<file>.j2` filled with `values`."""
-    return _environment().get_template(name).render(**values)
+    return _template(name).render(**values)

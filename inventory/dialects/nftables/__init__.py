@@ -23,7 +23,11 @@ def files(intent: Intent) -> list[File]:
 
 def text(filter: Filter, name: str) -> str:
     """The rule set. One table, replaced in one transaction, so that other tables stay and no packet finds it missing."""
-    return fill("nftables/nftables.conf.j2", filter=filter, name=name, line=line, wrapped=wrapped)
+    sets = [(each.name, each.family, wrapped(each.elements)) for each in filter.sets]
+    chains: dict[str, list[str]] = {"input": [], "forward": []}
+    for rule in filter.rules:
+        chains[rule.chain].append(line(rule))
+    return fill("nftables/nftables.conf.j2", filter=filter, name=name, sets=sets, chains=chains)
 
 
 def wrapped(elements: tuple[str, ...]) -> list[str]:
