@@ -1,6 +1,6 @@
 """The README's first command on a Debian 12 that has nothing but git and Python.
 
-Needs the Debian packages qemu-system-x86 and debootstrap, 12 GB of memory and up to an hour.
+Needs 12 GB of memory and up to an hour.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The page in Debian's Chromium: as it stands on a screen, on a telephone and on every printed sheet.
-
-Needs the Debian packages chromium, fonts-noto-cjk and poppler-utils.
-"""
+"""The page in Debian's Chromium: as it stands on a screen, on a telephone and on every printed sheet."""
 
 import subprocess
 from pathlib import Path
