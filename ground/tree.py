@@ -1,6 +1,6 @@
 """The tree of a device: which file goes where, who owns it, what checks it and which unit takes it up.
 
-`build/<device>/tree.json` lists the entries; the content of each lies beside it under `files/<source>`. Read by Ansible,
+`build/<target>/<plan>/<device>/tree.json` lists the entries; the content of each lies beside it under `files/<source>`. Read by Ansible,
 by the twin's preseed and by the drift check.
 """
 
@@ -45,6 +45,11 @@ class Tree(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     entries: tuple[Entry, ...]
     units: tuple[str, ...] = ()
     """systemd units that are enabled and running on this device."""
+
+
+def place(state: Path, at: str, plan: str) -> Path:
+    """The folder of all trees of a plan: those rendered for twins lie apart from those for the production network."""
+    return state / "build" / at.partition(":")[0] / plan
 
 
 def read(folder: Path) -> Tree:

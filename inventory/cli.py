@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from ground import invocation, reach
+from ground import invocation, reach, tree
 from ground.invocation import At, Format, Plan, State
 from inventory.proof.command import prove_command
 
@@ -31,7 +31,7 @@ def render(
     device: Devices = None,
     format: Format = "table",
 ) -> None:
-    """Write every device's files below <state>/build/<plan>; touches only what changed."""
+    """Write every device's files below <state>/build/<twin or production>/<plan>; touches only what changed."""
     from inventory import render as renderer
     from ip_plan import compile as compiler
     from ip_plan import plan as plans
@@ -40,7 +40,7 @@ def render(
         network = compiler.compiled(plan, state)
         renderer.require(network, province, device)
         written = renderer.write(
-            plans.load(plan).build(state), network, provinces=province, devices=device, lab=at.startswith("twin:")
+            plans.load(plan).build(state, at), network, provinces=province, devices=device, lab=at.startswith("twin:")
         )
         if format == "json":
             invocation.emit(written)
@@ -72,9 +72,9 @@ def inventory(
     from inventory import render as renderer
 
     with invocation.guarded():
-        build = (state / "build" / plan).absolute()
+        build = tree.place(state, at, plan).absolute()
         if plan != Path(plan).name or not build.is_dir():
-            build = (state / "build" / plan_name(plan)).absolute()
+            build = tree.place(state, at, plan_name(plan)).absolute()
         wanted = [part for part in province.split(",") if part]
         states = renderer.read_states(build, wanted or None)
         if not states:

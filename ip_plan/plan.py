@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from ground import tree
 from ground.files import sha256
 from ground.mistake import Mistake, Mistakes
 from ip_plan import addressing, regions, schema, source, zones
@@ -52,9 +53,9 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
         """Where the compiled Network lies."""
         return state / "plans" / self.name / "network"
 
-    def build(self, state: Path) -> Path:
-        """Where the rendered trees lie."""
-        return state / "build" / self.name
+    def build(self, state: Path, at: str) -> Path:
+        """Where the trees rendered for `at` lie."""
+        return tree.place(state, at, self.name)
 
 
 def folder_of(name: str) -> tuple[Path, bool]:

@@ -49,7 +49,7 @@ def deploy(
         inventory = Path(deploys.PLAYBOOK).parent.parent / "inventory" / "hosts"
         order = deploys.Order(plan, at, state, inventory, limit, check)
         devices = deploys.select(order, list(known))
-        changes, silent = deploys.compare(state, plans.load(plan).build(state), devices, known)
+        changes, silent = deploys.compare(state, plans.load(plan).build(state, at), devices, known)
         allowed = float(network.meta.settings.get("change_limit", 0))
         seen = deploys.Plan(network.meta.name, at, devices, len(known), tuple(changes), tuple(silent), allowed)
         if format == "table":

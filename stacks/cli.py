@@ -88,7 +88,7 @@ def up(
         shape = build.lab(network, name)
         trees: dict[str, Path] = {}
         if not bare:
-            rendered = plans.load(plan).build(state)
+            rendered = plans.load(plan).build(state, at)
             trees = {node.name: rendered / node.name for node in shape.nodes}
             missing = [node for node, path in trees.items() if not (path / "tree.json").exists()]
             if missing:

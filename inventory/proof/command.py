@@ -34,7 +34,7 @@ def prove_command(
     """Read the rendered text back and prove what it allows; with --from, --to and --port, follow one connection."""
     with invocation.guarded():
         network = compiled(plan, state)
-        build = build or plans.load(plan).build(state)
+        build = build or plans.load(plan).build(state, at)
         running = [name for site in network.running() for name in site.devices]
         # A name server answers for sites that do not run, and its parent's zones point to it.
         running += [

@@ -54,7 +54,7 @@ class Twin(msgspec.Struct, frozen=True):
 
     @property
     def build(self) -> Path:
-        return plans.load("pilot").build(self.state)
+        return plans.load("pilot").build(self.state, self.at)
 
 
 class Clock:
@@ -245,7 +245,7 @@ def measure(folder: Path, wanted: Sequence[str], told: Callable[[str, Figure], N
     """Bring up what the wanted rows need, measure them, take everything down. Raises Failed and what the rooms raise."""
     state = folder / "state"
     network = compiled("pilot", state)
-    render.write(plans.load("pilot").build(state), network, lab=True)
+    render.write(plans.load("pilot").build(state, "twin:bench"), network, lab=True)
     if "twin-preseeded" in wanted:
         twin = Twin(state, f"bench{os.getpid()}a", network)
         with ended(twin):

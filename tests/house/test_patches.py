@@ -67,7 +67,7 @@ def render(house: Path, *devices: str) -> Path:
     """The folder with the pilot's rendered trees of `devices`."""
     chosen = [word for device in devices for word in ("--device", device)]
     run(house, PYTHON, "-m", "jinbao", "config", "render", "--state", "state", *chosen)
-    return house / "state" / "build" / "pilot"
+    return house / "state" / "build" / "twin" / "pilot"
 
 
 def a_zone(house: Path) -> None:

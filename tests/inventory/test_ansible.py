@@ -23,7 +23,7 @@ REACHED = ("640100-r1", "640100-exch1", "640100-bkup1", "000000-fw1", "640121-r1
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     """A state folder with the sample rendered as plan `pilot` and some devices that can be reached."""
-    render.write(tmp_path / "build" / "pilot", sample.network(), lab=True)
+    render.write(tmp_path / "build" / "twin" / "pilot", sample.network(), lab=True)
     reaches = {
         name: Reach(
             f"10.255.0.{number}", f"ssh-ed25519 AAAA{number}", 2200, identity="/keys/id", via="ip netns exec x nc %h %p"
@@ -56,7 +56,7 @@ def test_ansible_reads_groups_and_variables(state: Path) -> None:
         2200,
         "root",
     )
-    assert variables["jinbao_tree"] == str(state / "build" / "pilot" / "640100-bkup1")
+    assert variables["jinbao_tree"] == str(state / "build" / "twin" / "pilot" / "640100-bkup1")
     assert variables["jinbao_state"] == str(state)
     assert variables["jinbao_names"] == [
         "bkup1.yinchuan.nx.jinbao.internal",
@@ -83,6 +83,9 @@ def test_nothing_rendered_and_nothing_reached_are_told_apart(state: Path, tmp_pa
     assert (answer.returncode, answer.stdout) == (2, "")
     assert "JB2002  nothing is rendered in" in answer.stderr and "jinbao config render" in answer.stderr
     answer = run(state, "inventory/hosts", "--list", JINBAO_AT="production")
+    assert "JB2002  nothing is rendered in" in answer.stderr, "what is for the twin is nothing to the production network"
+    render.write(state / "build" / "production" / "pilot", sample.network(), lab=False)
+    answer = run(state, "inventory/hosts", "--list", JINBAO_AT="production")
     assert (answer.returncode, answer.stdout) == (2, "")
     assert f"{state}/production/reach.json  JB2003" in answer.stderr
 
@@ -99,8 +102,8 @@ def test_render_says_what_it_did(tmp_path: Path) -> None:
         tmp_path, "jinbao", "config", "render", "--device", "640100-prod1", "--at", "production", "--format", "json"
     )
     assert json.loads(answer.stdout)["changed"] == ["640100-prod1"]
-    assert not (tmp_path / "build/pilot/640100-prod1/files/etc/systemd/system").is_dir() or not list(
-        (tmp_path / "build/pilot/640100-prod1/files/etc/systemd/system").rglob("lab.conf")
-    )
+    built = tmp_path / "build" / "production" / "pilot" / "640100-prod1"
+    assert (built / "tree.json").is_file() and not list(built.rglob("lab.conf"))
+    assert list((tmp_path / "build" / "twin" / "pilot" / "640100-prod1").rglob("lab.conf"))
     answer = run(tmp_path, "jinbao", "config", "render", "--device", "nobody")
     assert (answer.returncode, "JB2001  nobody: the plan has no such device" in answer.stderr) == (2, True)

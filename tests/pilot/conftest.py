@@ -60,7 +60,7 @@ class Pilot(msgspec.Struct):
 
     @property
     def build(self) -> Path:
-        return plans.load(self.plan).build(self.state)
+        return plans.load(self.plan).build(self.state, self.at)
 
     @property
     def reaches(self) -> dict[str, reach.Reach]:
