@@ -93,6 +93,7 @@ class Grants:
         self.new: list[Key] = []
         self._units: dict[tuple[str, int], Space] = {}
         self._infra: dict[str, Space] = {}
+        self._infra_bases: dict[str, int] = {}
         self._counters: dict[tuple[str, str], int] = {}
         self._used_zones: list[Block] | None = None
         self._regional: dict[int, Space] = {}
@@ -297,7 +298,9 @@ class Grants:
 
     def _infra6(self, unit: str, kind: str) -> int:
         """The next free number of loopbacks or links in the unit's IPv6 infrastructure block, as an address."""
-        base = addressing.parse(self._area6(unit, ":infra"), 6)[0]
+        base = self._infra_bases.get(unit)
+        if base is None:
+            base = self._infra_bases[unit] = addressing.parse(self._area6(unit, ":infra"), 6)[0]
         offset = base if kind == "loop" else base + (1 << 64)
         counter = self._counters.get((unit, kind))
         if counter is None:

@@ -8,7 +8,7 @@ region was *first* granted; a later code change is an `alias` line (new code, fi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ground.mistake import Mistake
@@ -21,13 +21,19 @@ Key = tuple[str, str]
 
 
 class Ledger:
-    """The grants of one province. `grants` holds the living and the gone; `gone` names the keys marked so."""
+    """The grants of one province. `grants` holds the living and the gone; `gone` names the keys marked so.
 
-    __slots__ = ("gone", "grants")
+    Only `put` adds a grant.
+    """
+
+    __slots__ = ("_kinds", "gone", "grants")
 
     def __init__(self, grants: dict[Key, Grant] | None = None, gone: set[Key] | None = None) -> None:
         self.grants: dict[Key, Grant] = grants if grants is not None else {}
         self.gone: set[Key] = gone if gone is not None else set()
+        self._kinds: dict[str, dict[str, Grant]] = {kind: {} for kind in KINDS}
+        for (kind, key), grant in self.grants.items():
+            self._kinds[kind][key] = grant
 
     def get(self, kind: str, key: str) -> Grant | None:
         """What `key` was granted, also if it is gone now."""
@@ -36,14 +42,15 @@ class Ledger:
     def put(self, kind: str, key: str, first: str, second: str = "-") -> Grant:
         """Grant once. Raises ValueError when the key holds another grant: a grant is never changed."""
         grant = (first, second)
+        self._kinds[kind].setdefault(key, grant)
         held = self.grants.setdefault((kind, key), grant)
         if held != grant:
             raise ValueError(f"{kind} {key} holds {held} and cannot be granted {grant}")
         return grant
 
-    def of(self, kind: str) -> dict[str, Grant]:
-        """Every grant of a kind, gone ones included (they stay taken)."""
-        return {key: grant for (found, key), grant in self.grants.items() if found == kind}
+    def of(self, kind: str) -> Mapping[str, Grant]:
+        """Every grant of a kind, gone ones included (they stay taken); it grows with the ledger."""
+        return self._kinds[kind]
 
     def settle(self, living: Iterable[Key]) -> None:
         """Mark as gone every key that is not living, and unmark those that returned. Aliases never go."""
