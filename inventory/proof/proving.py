@@ -10,7 +10,7 @@ import msgspec
 from ground import clock
 from ground.mistake import Mistake
 from ground.record import Record, Result, Subject
-from inventory.proof import decide, interval, names, paths, routes, texts
+from inventory.proof import decide, interval, lines, names, paths, routes, texts
 from inventory.proof.decide import Expected, World
 from inventory.proof.finding import Against, Finding, Place
 from inventory.proof.nftables import Packet, verdict
@@ -107,7 +107,7 @@ def of(loaded: dict[str, dict[str, Text]], known: Known) -> Proof:
         key = (reading, *(readings[peer] for peer in peers if peer in readings and device.role != "host"))
         have = known.own.get(name)
         if have is None or len(have[0]) != len(key) or any(a is not b for a, b in zip(have[0], key, strict=True)):
-            have = known.own[name] = (key, paths.own(world, device, reading, readings))
+            have = known.own[name] = (key, lines.own(world, device, reading, readings))
         findings += have[1]
     served = tuple((n, r.zones, r.named) for n, r in readings.items() if r.zones or r.named)
     if known.names is None or known.names[0] != served:

@@ -105,6 +105,26 @@ def test_the_incremental_proof_says_what_a_whole_one_says(proved: tuple[Loaded, 
         assert whole.findings == changed(loaded, known, mutation).findings
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('counter drop comment "base:spoofed"', 'counter accept comment "base:spoofed"'),
+        ('counter drop comment "base:default"', 'counter accept comment "base:default"'),
+        ("policy accept;", "policy drop;"),
+    ],
+)
+def test_what_stands_beside_an_equivalent_is_found(proved: tuple[Loaded, Known], before: str, after: str) -> None:
+    """The list's patterns end where the harm begins: the same lines, changed another way."""
+    loaded, known = proved
+    device, target = "640100-fw1", "/etc/nftables.conf"
+    text = loaded[device][target]
+    for number, line in enumerate(text.content.splitlines(), 1):
+        if before in line:
+            mutation = Mutation(device, target, number, "verdict", line, line.replace(before, after), frozenset({number}), "")
+            proof = changed(loaded, known, mutation)
+            assert mutate.caught(proof, mutation, text.path) and equivalent(mutation) is None, str(mutation)
+
+
 @pytest.mark.parametrize("entry", EQUIVALENTS, ids=lambda entry: str(entry.get("before", entry["dialect"]))[:40])
 def test_every_equivalent_has_a_reason(entry: dict[str, Any]) -> None:
     assert entry["reason"].endswith(".") and set(entry) <= {"dialect", "kind", "device", "before", "section", "reason"}
