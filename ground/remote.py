@@ -57,10 +57,17 @@ def session(reaches: Mapping[str, Reach], parallel: int = 16) -> Session:
 
 def close(current: Session) -> None:
     """End every shared connection and remove the private folder."""
-    for device in current.reaches:
-        line = current.command(device)
-        if any((current.folder).glob("[0-9a-f]*")):
-            subprocess.run([line[0], "-O", "exit", *line[1:]], capture_output=True, check=False)
+    # The socket alone says which connection: the name after it is not looked at.
+    leaving = [
+        subprocess.Popen(
+            ["ssh", "-O", "exit", "-o", f"ControlPath={socket}", "-F", "none", "any"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for socket in current.folder.glob("[0-9a-f]*")
+    ]
+    for one in leaving:
+        one.wait()
     for path in current.folder.iterdir():
         path.unlink(missing_ok=True)
     current.folder.rmdir()

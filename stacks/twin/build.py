@@ -7,11 +7,11 @@ from stacks.twin.topology import Lab, Link, Node, Port, Segment
 
 
 def lab(network: Network, name: str) -> Lab:
-    """The lab of every site that the plan lists as running."""
+    """The lab of every site that the plan lists as running. Routing devices first: hosts boot while those find their routes."""
     running = {device for site in network.running() for device in site.devices}
     nodes = []
     segments: dict[str, list[Port]] = {}
-    for device_name in sorted(running):
+    for device_name in sorted(running, key=lambda name: (network.devices[name].role == "host", name)):
         device = network.devices[device_name]
         # A database's files would fill memory on a tmpfs.
         nodes.append(Node(device_name, disk=bool({"database", "repository", "scratch"} & set(device.duties))))
