@@ -122,11 +122,11 @@ def until(true: Callable[[], bool], what: str) -> None:
         time.sleep(0.2)
 
 
-def look(twin: Twin, only: Sequence[str]) -> list[Record]:
+def look(twin: Twin, only: Sequence[str], told: Callable[[str], None] = lambda step: None) -> list[Record]:
     """What the checks see now."""
     session = remote.session(reach.of(twin.state, twin.at))
     try:
-        return checks.run(twin.network, session, twin.at, only)
+        return checks.run(twin.network, session, twin.at, only, told=told)
     finally:
         remote.close(session)
 
@@ -212,6 +212,7 @@ def deployed(twin: Twin) -> Figure:
     outcome = run(twin)
     clock.lap("every device is brought to its tree")
     until(lambda: passes(twin, SERVICES), "all services up")
+    clock.lap("all services are up")
     return clock.figure(len(outcome.hosts))
 
 
@@ -229,7 +230,7 @@ def again(twin: Twin) -> Figure:
 def probes(twin: Twin) -> Figure:
     """All pairs of zones. Raises Failed at a mismatch."""
     clock = Clock(twin)
-    records = look(twin, ["zones"])
+    records = look(twin, ["zones"], clock.lap)
     figure = clock.figure(sum(record.expected for record in records))
     bad = [(record.subject, record.reason) for record in records if record.result != "pass"]
     if bad or not records:

@@ -83,7 +83,9 @@ def test_nothing_rendered_and_nothing_reached_are_told_apart(state: Path, tmp_pa
     assert (answer.returncode, answer.stdout) == (2, "")
     assert "JB2002  nothing is rendered in" in answer.stderr and "jinbao config render" in answer.stderr
     answer = run(state, "inventory/hosts", "--list", JINBAO_AT="production")
-    assert "JB2002  nothing is rendered in" in answer.stderr, "what is for the twin is nothing to the production network"
+    assert "JB2002  nothing is rendered in" in answer.stderr, (
+        "what is for the twin is nothing to the production network"
+    )
     render.write(state / "build" / "production" / "pilot", sample.network(), lab=False)
     answer = run(state, "inventory/hosts", "--list", JINBAO_AT="production")
     assert (answer.returncode, answer.stdout) == (2, "")

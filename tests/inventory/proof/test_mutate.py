@@ -120,7 +120,9 @@ def test_what_stands_beside_an_equivalent_is_found(proved: tuple[Loaded, Known],
     text = loaded[device][target]
     for number, line in enumerate(text.content.splitlines(), 1):
         if before in line:
-            mutation = Mutation(device, target, number, "verdict", line, line.replace(before, after), frozenset({number}), "")
+            mutation = Mutation(
+                device, target, number, "verdict", line, line.replace(before, after), frozenset({number}), ""
+            )
             proof = changed(loaded, known, mutation)
             assert mutate.caught(proof, mutation, text.path) and equivalent(mutation) is None, str(mutation)
 
