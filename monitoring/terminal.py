@@ -66,7 +66,7 @@ def _table(status: Status, code: str, lines: list[Line], known: dict[str, Milest
         title_style="bold",
         box=SIMPLE_HEAD,
         pad_edge=False,
-        padding=(0, 1, 0, 0) if narrow else (0, 1),
+        padding=(0, 0) if narrow else (0, 1),
     )
     for name, flexible in (
         ("milestone", False),
@@ -109,6 +109,7 @@ def _drills(status: Status) -> Table:
         "RTO s",
         "when",
         "record",
+        box=SIMPLE_HEAD,
         title=title,
         title_justify="left",
         title_style="bold",
@@ -118,5 +119,5 @@ def _drills(status: Status) -> Table:
             f"{value:g}" if value is not None else "-" for value in (one.layer, one.rpo_seconds, one.rto_seconds)
         ]
         place = f"{one.subject.site}:{one.subject.zone}:{one.subject.service}"
-        table.add_row(place, one.result, *figures, one.time, f"#{one.sequence}")
+        table.add_row(place, one.result, *figures, one.time[:16].replace("T", " "), f"#{one.sequence}")
     return table
