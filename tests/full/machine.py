@@ -1,48 +1,56 @@
-"""A Debian 12 of its own: installed from this machine's package sources and run in an emulator, reached over SSH.
+"""A Debian 12 of its own, installed from this machine's package sources: as a container with a systemd of its own, or in an
+emulator with a kernel of its own.
 
-Software emulation alone, on purpose: the device for hardware help may exist and not work. Python runs about five times
-slower in it.
+The container runs at this machine's speed and has control groups of version 2 alone. The emulator is software alone, on
+purpose: the device for hardware help may exist and not work. Programs run in it about ten times slower, and start twenty
+times slower.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-# git and Python: what the README asks for. The rest is what makes it a machine that boots, has a network and lets us in.
+from stacks.twin import cgroups
+
+# git and Python: what the README asks for. The rest is what makes it a machine that boots and has a network.
 PACKAGES = (
-    "systemd", "systemd-sysv", "dbus", "udev", "kmod", "procps", "linux-image-cloud-amd64", "initramfs-tools",
-    "systemd-resolved", "openssh-server", "iproute2", "ca-certificates", "git", "python3",
+    "systemd", "systemd-sysv", "dbus", "kmod", "procps", "iproute2", "ca-certificates", "git", "python3",
 )  # fmt: skip
-FILES = {
-    "etc/hostname": "fresh\n",
-    "etc/hosts": "127.0.0.1 localhost\n127.0.1.1 fresh\n",
+# What only a machine with a kernel and wires of its own needs, and what lets us in.
+OWN_KERNEL = ("udev", "linux-image-cloud-amd64", "initramfs-tools", "systemd-resolved", "openssh-server")
+EMULATED = {
     "etc/fstab": "/dev/vda / ext4 defaults 0 1\n",
     "etc/systemd/network/wired.network": "[Match]\nName=en*\n\n[Network]\nDHCP=yes\n",
 }
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 MEMORY_MB = 12_000
-DISK = "24G"
+DISK = "40G"
+# Beyond what systemd-nspawn lets a container do: what the twin needs of a kernel.
+CALLS = "bpf add_key keyctl request_key perf_event_open"
+
+Run = Callable[[str, float], "subprocess.CompletedProcess[str]"]
+"""Runs a command line as root for at most so many seconds; both outputs as one text."""
 
 
-def install(root: Path, key: str, mirror: str = "http://deb.debian.org/debian") -> None:
-    """Put Debian 12 into the empty folder `root`, open to the holder of the SSH public key `key`."""
-    include = ",".join(PACKAGES)
+def install(root: Path, repository: Path, packages: Sequence[str]) -> None:
+    """Put Debian 12 into `root`, with the last commit of `repository` under /srv/jinbao.git."""
+    mirror = "http://deb.debian.org/debian"
+    include = ",".join(packages)
     subprocess.run(["debootstrap", "--variant=minbase", f"--include={include}", "bookworm", root, mirror], check=True)
-    for name, text in FILES.items():
-        (root / name).write_text(text)
-    (root / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
-    (root / "root/.ssh/authorized_keys").write_text(key)
-    units = ["systemd-networkd", "systemd-resolved", "ssh"]
-    subprocess.run(["systemctl", f"--root={root}", "enable", *units], check=True)
+    (root / "etc/hostname").write_text("fresh\n")
+    (root / "etc/hosts").write_text("127.0.0.1 localhost\n127.0.1.1 fresh\n")
     # Package clients there must trust whom they trust here.
     (root / CERTIFICATES.relative_to("/")).write_bytes(CERTIFICATES.read_bytes())
     (root / "etc/environment").write_text("".join(f"{name}={value}\n" for name, value in network(os.environ).items()))
+    subprocess.run(["git", "clone", "--quiet", "--bare", repository, root / "srv/jinbao.git"], check=True)
+    subprocess.run(["chown", "-R", "root:root", root / "srv/jinbao.git"], check=True)
 
 
 def network(environment: Mapping[str, str]) -> dict[str, str]:
@@ -55,41 +63,93 @@ def network(environment: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
-class Machine:
-    """A machine that runs. `run` gives a program's exit code; its output goes where this process's output goes."""
+def ran(line: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds
+    )
 
-    def __init__(self, port: int, key: Path) -> None:
-        self._ssh = [
-            "ssh", "-p", str(port), "-i", str(key), "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no",
-            "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=5",
-            "-o", "ServerAliveInterval=60", "root@127.0.0.1",
-        ]  # fmt: skip
 
-    def run(self, command: str, *, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        """Run `command` in a login shell, for at most `timeout` seconds; both outputs as one text."""
-        return subprocess.run(
-            [*self._ssh, command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=timeout,
-        )
-
-    def answers(self) -> bool:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return self.run("true", timeout=20).returncode == 0
-        return False
+def until(ready: Callable[[], bool], alive: subprocess.Popen[bytes], console: Path, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not ready():
+        said = console.read_text(errors="replace")[-2000:] if console.exists() else ""
+        assert alive.poll() is None, f"it ended: {said}"
+        assert time.monotonic() < deadline, f"it does not answer: {said}"
+        time.sleep(0.5)
 
 
 @contextlib.contextmanager
-def machine(folder: Path, repository: Path) -> Iterator[Machine]:
-    """A new machine with this repository's last commit under /srv/jinbao.git; it is switched off at the end."""
+def container(folder: Path, repository: Path) -> Iterator[Run]:
+    """A new machine as a container; it shares this machine's network, and is gone at the end."""
+    root, console = folder / "root", folder / "console"
+    install(root, repository, PACKAGES)
+    shutil.copyfile("/etc/resolv.conf", root / "etc/resolv.conf")
+    subprocess.run(["systemctl", f"--root={root}", "mask", "systemd-networkd.service"], check=True)
+    layout, unit = cgroups.here(), f"fresh-{os.getpid()}"
+    assert layout is not None
+    group = Path(layout.hierarchies[0]) / unit
+    line = [
+        "systemd-nspawn", "--register=no", "--keep-unit", "--quiet", "--boot", "--console=pipe", "--link-journal=no",
+        "--resolv-conf=off", "--timezone=off", "--machine=fresh", "--capability=all", "--bind=/dev/net/tun",
+        f"--system-call-filter={CALLS}", f"--directory={root}",
+    ]  # fmt: skip
+    if layout.kind == "scopes":
+        line = ["systemd-run", "--scope", "--quiet", "--collect", f"--unit={unit}", "-p", "Delegate=yes", *line]
+    else:
+        group.mkdir()
+        line = ["sh", "-ec", 'echo 0 >"$0"; exec "$@"', str(group / "cgroup.procs"), *line]
+    told = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1", "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "yes"}
+    with console.open("wb") as said:
+        running = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=told)
+
+    def inside(*command: str, seconds: float = 20) -> subprocess.CompletedProcess[str]:
+        leader = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+        return ran(["nsenter", "--all", f"--target={leader[0]}", *command], seconds) if leader else ran(["false"], 1)
+
+    def run(command: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+        variables = [f"--setenv={name}={value}" for name, value in network(os.environ).items()]
+        unit = [
+            "systemd-run",
+            "--wait",
+            "--pipe",
+            "--collect",
+            "--quiet",
+            "--working-directory=/root",
+            "--setenv=HOME=/root",
+        ]
+        return inside(*unit, *variables, "sh", "-c", command, seconds=seconds)
+
+    try:
+        until(
+            lambda: inside("systemctl", "is-system-running").stdout.strip() in ("running", "degraded"),
+            running,
+            console,
+            60,
+        )
+        yield run
+    finally:
+        running.terminate()  # upon which it powers off
+        try:
+            running.wait(30)
+        except subprocess.TimeoutExpired:
+            running.kill()
+        if layout.kind == "folders":
+            cgroups.kill(group)
+            cgroups.emptied(group, 10)
+            cgroups.remove(layout, unit, [group])
+
+
+@contextlib.contextmanager
+def emulator(folder: Path, repository: Path) -> Iterator[Run]:
+    """A new machine in an emulator, reached over SSH; it is switched off at the end."""
     root, disk, key, console = (folder / name for name in ("root", "disk", "key", "console"))
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-    install(root, key.with_suffix(".pub").read_text())
-    subprocess.run(["git", "clone", "--quiet", "--bare", repository, root / "srv/jinbao.git"], check=True)
-    subprocess.run(["chown", "-R", "root:root", root / "srv/jinbao.git"], check=True)
+    install(root, repository, [*PACKAGES, *OWN_KERNEL])
+    for name, text in EMULATED.items():
+        (root / name).write_text(text)
+    (root / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
+    (root / "root/.ssh/authorized_keys").write_text(key.with_suffix(".pub").read_text())
+    subprocess.run(["systemctl", f"--root={root}", "enable", "systemd-networkd", "systemd-resolved", "ssh"], check=True)
     subprocess.run(["truncate", "-s", DISK, disk], check=True)
     subprocess.run(["mkfs.ext4", "-q", "-d", root, disk], check=True)
     kernel, initrd = (next((root / "boot").glob(f"{name}-*")) for name in ("vmlinuz", "initrd.img"))
@@ -103,14 +163,24 @@ def machine(folder: Path, repository: Path) -> Iterator[Machine]:
         "-drive", f"file={disk},if=virtio,format=raw,cache=unsafe", "-device", "virtio-rng-pci",
         "-nic", f"user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{port}-:22",
     ])  # fmt: skip
+    ssh = [
+        "ssh", "-p", str(port), "-i", str(key), "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no",
+        "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=5",
+        "-o", "ServerAliveInterval=60", "root@127.0.0.1",
+    ]  # fmt: skip
+
+    def run(command: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+        return ran([*ssh, command], seconds)
+
+    def answers() -> bool:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return run("true", 20).returncode == 0
+        return False
+
     try:
-        made = Machine(port, key)
-        deadline = time.monotonic() + 300
-        while not made.answers():
-            assert running.poll() is None, f"the emulator ended: {console.read_text(errors='replace')[-2000:]}"
-            assert time.monotonic() < deadline, f"no answer: {console.read_text(errors='replace')[-2000:]}"
-            time.sleep(2)
-        yield made
+        until(answers, running, console, 300)
+        yield run
     finally:
         running.kill()
         running.wait()
+        disk.unlink()

@@ -1,27 +1,28 @@
-"""The README's first command on a Debian 12 that has nothing but git and Python.
-
-Needs 12 GB of memory and up to an hour.
-"""
+"""The README's first command on a Debian 12 that has nothing but git and Python, with systemd and control groups v2 alone."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from tests.full.machine import machine
+from tests.full import machine
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-HOUR = 3600
+# Hours in the emulator: only when it is asked for by name.
+KINDS = {"container": 3600.0} | ({"emulator": 4 * 3600.0} if os.environ.get("JINBAO_EMULATOR") == "1" else {})
 
 
-@pytest.mark.timeout(HOUR + 600)
-def test_clone_and_demo(tmp_path: Path) -> None:
-    with machine(tmp_path, REPOSITORY) as fresh:
-        found = fresh.run("cat /proc/1/comm; stat -f -c %T /sys/fs/cgroup; python3 -V; cat /etc/debian_version").stdout
-        assert found.split()[:2] == ["systemd", "cgroup2fs"], found
-        done = fresh.run("git clone /srv/jinbao.git jinbao && cd jinbao && ./run demo", timeout=HOUR)
+@pytest.mark.timeout(5 * 3600)
+@pytest.mark.parametrize("kind", KINDS)
+def test_clone_and_demo(kind: str, tmp_path: Path) -> None:
+    make = {"container": machine.container, "emulator": machine.emulator}[kind]
+    with make(tmp_path, REPOSITORY) as run:
+        found = run("cat /proc/1/comm; stat -f -c %T /sys/fs/cgroup; command -v pip nft ansible", 60).stdout
+        assert found.split() == ["systemd", "cgroup2fs"]
+        done = run("git clone /srv/jinbao.git jinbao && cd jinbao && ./run demo", KINDS[kind])
         print(done.stdout)
         assert done.returncode == 0, done.stdout[-4000:]
-        for said in ("reached", "not reached"):
-            assert said in done.stdout
+        status = done.stdout[done.stdout.rindex("rollout status") :]
+        assert status.count(" reached ") >= 6 and " not-reached " in status and "witness agreed" in status
