@@ -100,12 +100,11 @@ class Space:
 
     def take(self, length: int) -> Block:
         """A free block of `length`, which is then used. Raises OutOfSpace."""
-        wanted = 1 << (self.bits - length)
-        fitting = [step for step, holes in self._free.items() if step >= wanted and holes]
-        if not fitting:
-            raise OutOfSpace
-        step = min(fitting)
-        holes = self._free[step]
+        step = wanted = 1 << (self.bits - length)
+        while not (holes := self._free.get(step)):
+            step <<= 1
+            if step > 1 << self.bits:
+                raise OutOfSpace
         first = holes.pop(0)
         while step > wanted:
             step >>= 1

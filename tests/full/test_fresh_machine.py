@@ -10,7 +10,7 @@ import pytest
 from tests.full import machine
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-# Hours in the emulator: only when it is asked for by name.
+# Hours and 12 GB of memory in the emulator: only when it is asked for by name.
 KINDS = {"container": 3600.0} | ({"emulator": 4 * 3600.0} if os.environ.get("JINBAO_EMULATOR") == "1" else {})
 
 
