@@ -137,6 +137,7 @@ def container(folder: Path, repository: Path) -> Iterator[Run]:
             cgroups.kill(group)
             cgroups.emptied(group, 10)
             cgroups.remove(layout, unit, [group])
+        subprocess.run(["rm", "-rf", root], check=True)  # a million files
 
 
 @contextlib.contextmanager
