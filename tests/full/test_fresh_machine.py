@@ -24,5 +24,5 @@ def test_clone_and_demo(kind: str, tmp_path: Path) -> None:
         done = run("git clone /srv/jinbao.git jinbao && cd jinbao && ./run demo", KINDS[kind])
         print(done.stdout)
         assert done.returncode == 0, done.stdout[-4000:]
-        status = done.stdout[done.stdout.rindex("rollout status") :]
+        status = done.stdout.partition("$ jinbao rollout status")[2]
         assert status.count(" reached ") >= 6 and " not-reached " in status and "witness agreed" in status
