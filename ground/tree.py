@@ -1,7 +1,7 @@
 """The tree of a device: which file goes where, who owns it, what checks it and which unit takes it up.
 
-`build/<target>/<plan>/<device>/tree.json` lists the entries; the content of each lies beside it under `files/<source>`. Read by Ansible,
-by the twin's preseed and by the drift check.
+`build/<target>/<plan>/<device>/tree.json` lists the entries; the content of each lies beside it under `files/<source>`.
+Read by Ansible, by the twin's preseed and by the drift check.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def _create(folder: Path, tree: Tree, contents: Mapping[str, bytes]) -> int:
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(staged)  # left by a run that was cut off
     made: set[str] = set()
-    for source, data in (*((f"files/{name}", contents[name]) for name in _sources(tree)), ("tree.json", _body(tree))):
+    inside = {f"files/{entry.source}": contents[entry.source] for entry in tree.entries} | {"tree.json": _body(tree)}
+    for source, data in inside.items():
         path = f"{staged}/{source}"
         parent = path.rpartition("/")[0]
         if parent not in made:
@@ -96,10 +97,6 @@ def _create(folder: Path, tree: Tree, contents: Mapping[str, bytes]) -> int:
             stream.write(data)
     os.rename(staged, folder)
     return len(tree.entries) + 1
-
-
-def _sources(tree: Tree) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(entry.source for entry in tree.entries))
 
 
 def _body(tree: Tree) -> bytes:

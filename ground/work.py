@@ -7,23 +7,42 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ProcessPoolExecutor
+from functools import partial
 from multiprocessing.connection import wait
-from typing import TypeVar
+from typing import Any, TypeVar
 
+Shared = TypeVar("Shared")
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
 
-def spread(task: Callable[[Item], Outcome], items: Iterable[Item], executor: Executor | None = None) -> list[Outcome]:
-    """`task` of every item, in order. One item, or one core, stays in this process; give the largest items first."""
+_shared: list[Any] = []
+
+
+def spread(
+    task: Callable[[Shared, Item], Outcome], shared: Shared, items: Iterable[Item], executor: Executor | None = None
+) -> list[Outcome]:
+    """`task` of `shared` and every item, in order. One item, or one core, stays in this process; give the largest items first.
+
+    Workers are forked with `shared`: it is not sent to them, and what they change in it stays theirs.
+    """
     listed = list(items)
-    if executor is not None:
-        return list(executor.map(task, listed))
-    cores = os.cpu_count() or 1
-    if len(listed) < 2 or cores < 2:
-        return [task(item) for item in listed]
-    with ProcessPoolExecutor(min(cores, len(listed)), initializer=_end_with_parent) as pool:
-        return list(pool.map(task, listed))
+    one = partial(_with_shared, task)
+    _shared.append(shared)
+    try:
+        if executor is not None:
+            return list(executor.map(one, listed))
+        cores = os.cpu_count() or 1
+        if len(listed) < 2 or cores < 2:
+            return [one(item) for item in listed]
+        with ProcessPoolExecutor(min(cores, len(listed)), initializer=_end_with_parent) as pool:
+            return list(pool.map(one, listed))
+    finally:
+        _shared.pop()
+
+
+def _with_shared(task: Callable[[Shared, Item], Outcome], item: Item) -> Outcome:
+    return task(_shared[-1], item)
 
 
 def _end_with_parent() -> None:

@@ -145,12 +145,9 @@ def write(
     wanted = {shard.province: shard for shard in network.shards if provinces is None or shard.province in provinces}
     with files.lock(build / ".lock"):
         states = read_states(build)
-        _context.append(_Context(build, network, wanted, devices, states, lab))
-        try:
-            largest_first = sorted(wanted, key=lambda province: -len(wanted[province].devices))
-            parts = dict(work.spread(_province, largest_first))
-        finally:
-            _context.pop()
+        context = _Context(build, network, wanted, devices, states, lab)
+        largest_first = sorted(wanted, key=lambda province: -len(wanted[province].devices))
+        parts = dict(work.spread(_province, context, largest_first))
         states |= {province: part.state for province, part in parts.items()}
         if provinces is None:
             for gone in set(states) - set(network.keys):
@@ -167,7 +164,7 @@ def write(
 
 
 class _Context(msgspec.Struct):
-    """What the workers share; set before they are forked."""
+    """What the provinces share."""
 
     build: Path
     network: Network
@@ -186,12 +183,8 @@ class _Part(msgspec.Struct, frozen=True):
     changed: tuple[str, ...]
 
 
-_context: list[_Context] = []
-
-
-def _province(province: str) -> tuple[str, _Part]:
+def _province(context: _Context, province: str) -> tuple[str, _Part]:
     """One province, in whatever process."""
-    context = _context[-1]
     shard = context.shards[province]
     serials = Serials(context.states.get(province, State((), {})).serials)
     servers = dns.servers(context.network, shard)

@@ -21,7 +21,7 @@ from ip_plan import nation
 from ip_plan import plan as plans
 from ip_plan.addressing import Block
 from ip_plan.assemble import Top, Uplink, build
-from ip_plan.grants import Grants, Short
+from ip_plan.grants import Grants, Short, blocks_of
 from ip_plan.layout import MINISTRY, Layout, lay_out, province_key
 from ip_plan.ledger import Ledger
 from ip_plan.network import Index, Meta, Network, Shard, load
@@ -69,7 +69,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class _Context(msgspec.Struct):
-    """What the workers share; set before they are forked."""
+    """What the provinces share."""
 
     plan: Plan
     layout: Layout
@@ -81,12 +81,8 @@ class _Context(msgspec.Struct):
     top: Top | None
 
 
-_context: list[_Context] = []
-
-
-def _province(code: str) -> Part:
+def _province(context: _Context, code: str) -> Part:
     """One province, in whatever process: reads its ledger, writes staged files."""
-    context = _context[-1]
     gc.disable()
     try:
         name = province_key(code)
@@ -205,7 +201,10 @@ def _compile(
         shorts = {}
         labels = nation.province_labels(plan, layout, national)
         blocks = {
-            code: (nation.blocks_of(national, layout.key[code], 4), nation.blocks_of(national, layout.key[code], 6))
+            code: (
+                blocks_of(national, "province", layout.key[code], 4),
+                blocks_of(national, "province", layout.key[code], 6),
+            )
             for code in layout.demand
         }
         mistakes = nation.pins_outside(plan, layout, blocks)
@@ -214,12 +213,9 @@ def _compile(
         # Provinces need the ministry's site, the ministry its provinces' lines: its own grants come first, its shard last.
         # A copy of its grants is assembled twice; the second time nothing is new.
         top = build(plan, layout, MINISTRY, national, *blocks[MINISTRY], None)[2] if MINISTRY in layout.demand else None
-        _context.append(_Context(plan, layout, ledger_folder, staging, out, blocks, labels, top))
-        try:
-            todo = [code for code in largest_first if code not in done]
-            parts = work.spread(_province, todo, executor)
-        finally:
-            context = _context.pop()
+        context = _Context(plan, layout, ledger_folder, staging, out, blocks, labels, top)
+        todo = [code for code in largest_first if code not in done]
+        parts = work.spread(_province, context, todo, executor)
         for code, part in zip(todo, parts, strict=True):
             mistakes += part.mistakes
             if part.short is not None:

@@ -81,6 +81,18 @@ def unit_demand(plan: Plan, unit: str, zones: int, infra: int) -> Demand:
     )
 
 
+def blocks_of(ledger: Ledger, kind: str, key: str, family: int) -> list[Block]:
+    """Every block of a unit (kind `block`) or of a province (`province`), first one first."""
+    found = []
+    for number in range(1, 1000):
+        grant = ledger.get(kind, key if number == 1 else f"{key}#{number}")
+        if grant is None:
+            break
+        if grant[family == 6] != NONE:
+            found.append(addressing.parse(grant[family == 6], family))
+    return found
+
+
 class Grants:
     """The allocator of one province over its ledger. Every key it hands out is living."""
 
@@ -157,14 +169,7 @@ class Grants:
 
     def unit_blocks(self, unit: str, family: int) -> list[Block]:
         """Every block of a unit, first one first."""
-        found = []
-        for key in (unit, *(f"{unit}#{number}" for number in range(2, 100))):
-            grant = self.ledger.get("block", key)
-            if grant is None:
-                break
-            if grant[family == 6] != NONE:
-                found.append(addressing.parse(grant[family == 6], family))
-        return found
+        return blocks_of(self.ledger, "block", unit, family)
 
     def _unit_space(self, unit: str, family: int) -> Space:
         space = self._units.get((unit, family))

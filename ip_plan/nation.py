@@ -85,18 +85,6 @@ def _too_small(plan: Plan, family: int, length: int, row: Row) -> Mistake:
     return Mistake(document.file, *place, "JB1209", f"{row.name} ({row.code})", what, cure)
 
 
-def blocks_of(ledger: Ledger, key: str, family: int) -> list[Block]:
-    """The blocks of a province in the nation's ledger, first one first."""
-    found = []
-    for name in (key, *(f"{key}#{number}" for number in range(2, 1000))):
-        grant = ledger.get("province", name)
-        if grant is None:
-            break
-        if grant[family == 6] != NONE:
-            found.append(addressing.parse(grant[family == 6], family))
-    return found
-
-
 def check_pins(plan: Plan, layout: Layout, ledger_of: Callable[[str], Ledger], national: Ledger) -> list[Mistake]:
     """A pin for a granted region is refused; one for a city has to lie in its province's blocks."""
     document = plan.documents["plan.yml"]

@@ -251,11 +251,11 @@ def _names() -> list[str]:
 
 
 def _base(draft: Path) -> None:
-    _script("base", BASE_SCRIPT, draft / "up", _mirror().url, _archives())
+    _script("base", BASE_SCRIPT, draft / "up", own_mirror().url, _archives())
 
 
 def _tools(draft: Path, base: Path) -> None:
-    _script("tools", TOOLS_SCRIPT, draft / "up", draft, _archives(), _settings(draft, _mirror()), base)
+    _script("tools", TOOLS_SCRIPT, draft / "up", draft, _archives(), _settings(draft, own_mirror()), base)
 
 
 def _common(draft: Path, base: Path, tools: Path) -> None:
@@ -287,7 +287,8 @@ def _archives() -> Path:
     return folder
 
 
-def _mirror() -> Mirror:
+def own_mirror() -> Mirror:
+    """This machine's own mirror. Raises JB3005."""
     release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
     found = mirror(_targets(), release.get("VERSION_CODENAME", SUITE).strip('"'))
     if found is None:

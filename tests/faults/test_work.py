@@ -13,13 +13,13 @@ import os, sys, time
 from pathlib import Path
 from ground import files, work
 
-def task(_item):
+def task(_shared, _item):
     os.write(1, b"working\\n")
     time.sleep(3600 if sys.argv[2] == "busy" else 0)
 
 with files.lock(Path(sys.argv[1])):
     while True:
-        work.spread(task, range(2))
+        work.spread(task, None, range(2))
 """
 TAKING = """\
 import sys

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from stacks.twin import cgroups
+from stacks.twin import cgroups, image
 
 # git and Python: what the README asks for. The rest is what makes it a machine that boots and has a network.
 PACKAGES = (
@@ -41,9 +41,8 @@ Run = Callable[[str, float], "subprocess.CompletedProcess[str]"]
 
 def install(root: Path, repository: Path, packages: Sequence[str]) -> None:
     """Put Debian 12 into `root`, with the last commit of `repository` under /srv/jinbao.git."""
-    mirror = "http://deb.debian.org/debian"
-    include = ",".join(packages)
-    subprocess.run(["debootstrap", "--variant=minbase", f"--include={include}", "bookworm", root, mirror], check=True)
+    include, mirror = ",".join(packages), image.own_mirror().url
+    subprocess.run(["debootstrap", "--variant=minbase", f"--include={include}", image.SUITE, root, mirror], check=True)
     (root / "etc/hostname").write_text("fresh\n")
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n127.0.1.1 fresh\n")
     # Package clients there must trust whom they trust here.

@@ -176,7 +176,7 @@ def test_killed_build(tmp_path: Path) -> None:
 
 def test_mirror_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JINBAO_CACHE", str(tmp_path))
-    monkeypatch.setattr(image, "_mirror", lambda: Mirror("http://127.0.0.1:9/debian", ("deb …",)))
+    monkeypatch.setattr(image, "own_mirror", lambda: Mirror("http://127.0.0.1:9/debian", ("deb …",)))
     with pytest.raises(Mistakes, match=r"JB3005  twin image: the base layer could not be built") as caught:
         image.build(quiet)
     assert "127.0.0.1:9" in str(caught.value)
