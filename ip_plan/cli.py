@@ -108,12 +108,12 @@ def show(
 def moved(plan: Plan = invocation.PLAN, state: State = invocation.STATE, format: Format = "table") -> None:
     """Regions that moved and keep their addresses in another's block until they are renumbered."""
     from ground import clock
-    from ip_plan import change
     from ip_plan import compile as compiler
+    from ip_plan import divisions
     from ip_plan import plan as plans
 
     with invocation.guarded():
-        found = change.moved(compiler.compiled(plan, state), plans.load(plan).plan.changes)
+        found = divisions.moved(compiler.compiled(plan, state), plans.load(plan).plan.changes)
         if format == "json":
             invocation.emit(found)
             return

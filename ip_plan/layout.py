@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from ground.mistake import Mistake
-from ip_plan.change import keys
+from ip_plan.divisions import keys
 from ip_plan.grants import Demand, Need, sizes, unit_demand
 from ip_plan.plan import Plan
 from ip_plan.regions import Region as Row

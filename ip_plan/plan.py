@@ -12,7 +12,7 @@ import msgspec
 from ground import tree
 from ground.files import sha256
 from ground.mistake import Mistake, Mistakes
-from ip_plan import addressing, change, regions, schema, source, zones
+from ip_plan import addressing, divisions, regions, schema, source, zones
 from ip_plan.network import Flow
 from ip_plan.regions import Region
 from ip_plan.schema import AddressingFile, BackupFile, FlowsFile, NamesFile, PlanFile, SitesFile
@@ -116,7 +116,7 @@ def load(name: str) -> Plan:
                 mistakes += wrong
                 if not wrong:
                     given = rows
-                    rows, wrong = change.apply(given, plan.changes, documents["plan.yml"])
+                    rows, wrong = divisions.apply(given, plan.changes, documents["plan.yml"])
                     mistakes += wrong
                     former = {
                         code: given[code].parent

@@ -74,13 +74,13 @@ class Without(_Model):
 Date = Annotated[str, StringConstraints(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")]
 
 
-class _Change(_Model):
+class _Reform(_Model):
     since: Date
     """The day from which it holds."""
     reason: Reason
 
 
-class Recode(_Change):
+class Recode(_Reform):
     """A region got another code, and perhaps another name (撤县设区); its grants stay under the first code."""
 
     kind: Literal["code"]
@@ -89,7 +89,7 @@ class Recode(_Change):
     name: str = ""
 
 
-class Rename(_Change):
+class Rename(_Reform):
     """A region got another name; its label stays."""
 
     kind: Literal["rename"]
@@ -97,7 +97,7 @@ class Rename(_Change):
     name: Annotated[str, StringConstraints(min_length=1)]
 
 
-class Move(_Change):
+class Move(_Reform):
     """A county, with what lies below it, or a township belongs to another region (省管县: to the province itself)."""
 
     kind: Literal["move"]
@@ -105,7 +105,7 @@ class Move(_Change):
     to: Code
 
 
-class Merge(_Change):
+class Merge(_Reform):
     """A region was dissolved; what lay below it lies below `into`."""
 
     kind: Literal["merge"]
@@ -113,7 +113,7 @@ class Merge(_Change):
     into: Code
 
 
-class Split(_Change):
+class Split(_Reform):
     """A new region took some of what lay below the others."""
 
     kind: Literal["split"]
@@ -123,7 +123,7 @@ class Split(_Change):
     takes: Annotated[list[Code], Field(min_length=1)]
 
 
-Change = Annotated[Recode | Rename | Move | Merge | Split, Field(discriminator="kind")]
+DivisionChange = Annotated[Recode | Rename | Move | Merge | Split, Field(discriminator="kind")]
 
 
 class PlanFile(_Model):
@@ -143,7 +143,7 @@ class PlanFile(_Model):
     change_limit: Annotated[float, Field(gt=0, le=1)] = 0.1
     twin: Twin = Twin()
     witness: Witness = Witness()
-    changes: list[Change] = []
+    changes: list[DivisionChange] = []
     pins: list[Pin] = []
     extra_hosts: list[ExtraHost] = []
     without: list[Without] = []

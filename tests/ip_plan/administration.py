@@ -11,7 +11,7 @@ import yaml
 
 from ip_plan import ledger, schema
 from ip_plan import plan as plans
-from ip_plan.change import apply
+from ip_plan.divisions import apply
 from ip_plan.plan import Plan
 from ip_plan.regions import Region, province_of
 

@@ -13,7 +13,7 @@ import msgspec
 from ground.mistake import Mistake
 from ip_plan.network import Network
 from ip_plan.regions import Region, province_of
-from ip_plan.schema import Change, Merge, Move, Recode, Rename, Split
+from ip_plan.schema import DivisionChange, Merge, Move, Recode, Rename, Split
 from ip_plan.source import Document
 
 Rows = dict[str, Region]
@@ -23,13 +23,15 @@ _Wrong = Callable[[str, str, str, str], None]
 _CODES = "Use a code of the division data as it stands after the rows above."
 
 
-def apply(rows: Rows, changes: Sequence[Change], document: Document) -> tuple[Rows, list[Mistake]]:
+def apply(rows: Rows, changes: Sequence[DivisionChange], document: Document) -> tuple[Rows, list[Mistake]]:
     """The regions after every change in order, and what is wrong with the table (JB1360-JB1363), by its place in plan.yml."""
     found = dict(rows)
     mistakes: list[Mistake] = []
     for index, change in enumerate(changes):
 
-        def wrong(key: str, code: str, what: str, cure: str, index: int = index, change: Change = change) -> None:
+        def wrong(
+            key: str, code: str, what: str, cure: str, index: int = index, change: DivisionChange = change
+        ) -> None:
             region = (
                 change.region if not isinstance(change, Recode) else change.old if change.old in found else change.new
             )
@@ -52,7 +54,7 @@ def apply(rows: Rows, changes: Sequence[Change], document: Document) -> tuple[Ro
     return found, mistakes
 
 
-def keys(rows: Rows, changes: Sequence[Change]) -> dict[str, str]:
+def keys(rows: Rows, changes: Sequence[DivisionChange]) -> dict[str, str]:
     """Region code → the code its grants stand under: the one under which it was first granted."""
     found = {code: code for code in rows}
     for change in changes:
@@ -74,7 +76,7 @@ class Moved(msgspec.Struct, frozen=True):
     sites: int
 
 
-def moved(network: Network, changes: Sequence[Change]) -> list[Moved]:
+def moved(network: Network, changes: Sequence[DivisionChange]) -> list[Moved]:
     """The regions that moved and were not renumbered, topmost first in each, with how many sites they have."""
     since = {code: change.since for change in changes for code in _moves(change)}
     away = {site.region: site for site in network.sites.values() if site.holder}
@@ -93,7 +95,7 @@ def moved(network: Network, changes: Sequence[Change]) -> list[Moved]:
     ]  # fmt: skip
 
 
-def _moves(change: Change) -> list[str]:
+def _moves(change: DivisionChange) -> list[str]:
     match change:
         case Move():
             return [change.region]
