@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from ground.mistake import Mistake
 from ip_plan.source import Document
@@ -18,6 +19,11 @@ LABEL = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 Label = Annotated[str, StringConstraints(pattern=LABEL)]
 Code = Annotated[str, StringConstraints(pattern=r"^([0-9]{6}|[0-9]{9}|[0-9]{4}00D|BT0000)$")]
 Reason = Annotated[str, StringConstraints(min_length=3)]
+Name = Annotated[str, StringConstraints(min_length=1)]
+RowId = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9][A-Za-z0-9.-]{1,40}$")]
+RelationFile = Literal["same-centre", "serving-parent", "served-child", "elsewhere", "external", "any"]
+Between = Literal["same-centre", "serving-parent", "served-child"]
+"""Relations between sites whose filters can let something through; sideways and outside there is none that could."""
 
 
 class _Model(BaseModel):
@@ -79,6 +85,71 @@ class CodeChange(_Model):
     reason: Reason
 
 
+class FlowFile(_Model):
+    """A row that decides connections. `from` and `to` say who opens it and what is reached."""
+
+    id: RowId
+    flow: str = ""
+    verdict: Literal["allow", "deny"] = "allow"
+    from_: str | list[str] = Field(alias="from")
+    to: str | list[str]
+    relation: RelationFile | list[RelationFile]
+    ports: list[str] = []
+    from_levels: list[Level] = []
+    to_levels: list[Level] = []
+    from_service: str = ""
+    to_service: str = ""
+    data: Literal["with", "against", "none"] = "with"
+    identity: str = ""
+    clause: str = ""
+    reason: str = ""
+
+
+class Days(_Model):
+    """A number of days with the reason it has."""
+
+    value: Annotated[int, Field(ge=1)]
+    reason: Reason
+
+
+def _day(value: Any) -> Any:
+    return date.fromisoformat(value) if isinstance(value, str) else value
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+"""A day of the calendar, with or without quotes."""
+
+
+class ExceptionFile(_Model):
+    """A connection that is let through for a while, against the rows that deny it."""
+
+    id: RowId
+    requester: Name
+    reason: Reason
+    approver: Name
+    ticket: Name
+    expires: Day
+    """The last day on which it holds, in China."""
+    from_: str | list[str] = Field(alias="from")
+    to: str | list[str]
+    relation: Between | list[Between]
+    ports: list[str] = []
+    from_levels: list[Level] = []
+    to_levels: list[Level] = []
+    from_service: str = ""
+    to_service: str = ""
+    regions: list[Code] = []
+    """Only where a site of one of them is at an end; empty: everywhere."""
+
+    def row(self) -> FlowFile:
+        """The same as a row that allows it, its papers in the reason."""
+        asked = f"{self.ticket}, asked for by {self.requester}, approved by {self.approver}, until {self.expires}"
+        return FlowFile.model_validate(
+            self.model_dump(by_alias=True, exclude={"requester", "approver", "ticket", "expires", "regions"})
+            | {"reason": f"{self.reason} ({asked})"}
+        )
+
+
 class PlanFile(_Model):
     """plan.yml: what belongs to the whole plan."""
 
@@ -101,12 +172,23 @@ class PlanFile(_Model):
     extra_hosts: list[ExtraHost] = []
     without: list[Without] = []
     settings: dict[str, str | int | float | bool] = {}
+    exception_days: Days = Days(
+        value=90, reason="sample: what is needed for longer than a quarter belongs in flows.yml"
+    )
+    exceptions: list[ExceptionFile] = []
 
 
 class Number(_Model):
     """A number with the reason it has."""
 
     value: int | float
+    reason: Reason
+
+
+class Growth(_Model):
+    """How much of what is in use is added each year, as a share."""
+
+    value: Annotated[float, Field(gt=0, le=1)]
     reason: Reason
 
 
@@ -150,6 +232,7 @@ class AddressingFile(_Model):
     smallest_block: dict[Literal["ministry", "province", "unit"], Number]
     ipv6: Sixes
     asn: Asns
+    growth_per_year: Growth | None = None
 
 
 class NamesFile(_Model):
@@ -219,29 +302,6 @@ class ServiceFile(_Model):
     """A service: its ports, and the zones in which it has an address."""
 
     ports: list[Port]
-    clause: str = ""
-    reason: str = ""
-
-
-RelationFile = Literal["same-centre", "serving-parent", "served-child", "elsewhere", "external", "any"]
-
-
-class FlowFile(_Model):
-    """A row that decides connections. `from` and `to` say who opens it and what is reached."""
-
-    id: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9][A-Za-z0-9.-]{1,40}$")]
-    flow: str = ""
-    verdict: Literal["allow", "deny"] = "allow"
-    from_: str | list[str] = Field(alias="from")
-    to: str | list[str]
-    relation: RelationFile | list[RelationFile]
-    ports: list[str] = []
-    from_levels: list[Level] = []
-    to_levels: list[Level] = []
-    from_service: str = ""
-    to_service: str = ""
-    data: Literal["with", "against", "none"] = "with"
-    identity: str = ""
     clause: str = ""
     reason: str = ""
 
