@@ -113,7 +113,10 @@ class Days(_Model):
 
 
 def _day(value: Any) -> Any:
-    return date.fromisoformat(value) if isinstance(value, str) else value
+    try:
+        return date.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError("a day of the calendar is written 2026-12-31") from None
 
 
 Day = Annotated[date, BeforeValidator(_day)]
@@ -376,7 +379,7 @@ def _mistake(document: Document, error: Any) -> Mistake:
     last = error["loc"][-1]
     name = ".".join(str(part) for part in path) or document.file.rsplit("/", 1)[-1]
     line, column = document.place(path)
-    kind, text = error["type"], error["msg"]
+    kind, text = error["type"], error["msg"].removeprefix("Value error, ")
     if kind == "extra_forbidden":
         code, what, cure = "JB1011", f"the key `{last}` is not known here", "Correct its spelling or delete it."
     elif kind == "missing":

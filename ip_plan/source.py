@@ -104,7 +104,10 @@ def _value(
         return [
             _value(item, (*path, index), places, constructor, file, mistakes) for index, item in enumerate(node.value)
         ]
-    return constructor.construct_object(node, deep=True)
+    try:
+        return constructor.construct_object(node, deep=True)
+    except ValueError:  # 2026-02-30 looks like a date and is none: text, which the key may take or not
+        return node.value
 
 
 def read(folder: Path, names: Mapping[str, bool]) -> tuple[dict[str, Document], list[Mistake]]:
