@@ -1,4 +1,4 @@
-"""`jinbao plan`: init, check, compile, diff, show, schema."""
+"""`jinbao plan`: init, check, compile, diff, show, forecast, schema."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +20,7 @@ from ground.invocation import Format, Plan, State
 if TYPE_CHECKING:
     from ground.mistake import Mistake
     from ip_plan.change import Change, Difference, Reach
+    from ip_plan.forecast import Forecast
 
 app = typer.Typer(no_args_is_help=True, help="Plans: check, compare, compile into the ledger and the Network, show.")
 
@@ -192,6 +194,53 @@ def show(
         if not found:
             print(f"{what}: nothing in the plan {plan} has it")
             invocation.leave(invocation.FOUND)
+
+
+@app.command()
+def forecast(
+    plan: Plan = invocation.PLAN,
+    state: State = invocation.STATE,
+    region: Annotated[str, typer.Option("--region", help="Code of a province or a city; empty: all.")] = "",
+    villages: Annotated[
+        int | None, typer.Option("--villages", min=1, help="Terminals in each village of a further level.")
+    ] = None,
+    format: Format = "table",
+) -> None:
+    """Use and reserve of every block, when it runs out at the plan's growth, and what a level of villages would take."""
+    from ground import clock
+    from ip_plan import forecast as forecasts
+    from ip_plan import layout as layouts
+    from ip_plan import ledger as ledgers
+    from ip_plan import plan as plans
+
+    with invocation.guarded():
+        found = plans.load(plan)
+        book = partial(ledgers.held, found.ledger(state))
+        said = forecasts.forecast(found, layouts.lay_out(found), book, clock.today().year, villages, region)
+        if format == "json":
+            invocation.emit(said)
+        else:
+            print_forecast(said)
+
+
+def print_forecast(said: Forecast) -> None:
+    """Print a line for each block, and what the figures rest on."""
+    for use in said.uses:
+        largest = f"/{use.largest}" if use.largest is not None else "none"
+        room = " ".join(f"/{length}×{count}" for length, count in use.room.items())
+        further = ""
+        if use.further:
+            lacking = use.further.lacking
+            fits = "fit" if lacking is None else f"lack a /{lacking}"
+            further = f"; {use.further.villages} villages of /{use.further.length} {fits}"
+        print(
+            f"{use.region or said.plan:<12} {use.name:<14} IPv{use.family} {' '.join(use.blocks):<20} {use.share:>6.1%} granted, "
+            f"runs out {use.runs_out or '-'}, largest hole {largest}, room {room or '-'}{further}"
+        )
+    grows = f"{said.growth:.1%} a year from {said.year}" if said.growth else "the plan gives no growth_per_year"
+    print(f"growth: {grows}" + (f" ({said.growth_reason})" if said.growth_reason else ""))
+    if said.sample:
+        print(said.sample)
 
 
 @app.command()

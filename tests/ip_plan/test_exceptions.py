@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -116,10 +116,10 @@ def test_the_plan_says_how_far_ahead_is_too_far(tmp_path: Path) -> None:
 
 
 def test_the_day_is_that_of_china(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Noon(clock.datetime):
+    class Evening(datetime):
         @classmethod
-        def now(cls, tz: Any = None) -> clock.datetime:
-            return clock.datetime(2026, 11, 30, 16, 0, tzinfo=clock.UTC).astimezone(tz)
+        def now(cls, tz: Any = None) -> Any:
+            return datetime(2026, 11, 30, 16, 0, tzinfo=UTC).astimezone(tz)
 
-    monkeypatch.setattr(clock, "datetime", Noon)
+    monkeypatch.setattr(clock, "datetime", Evening)
     assert clock.today() == date(2026, 12, 1)

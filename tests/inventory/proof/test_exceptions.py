@@ -91,5 +91,3 @@ def test_a_tree_of_the_other_day_does_not_pass(two: Two) -> None:
     open_ = prove(ended, folder / "held", _running(ended)).findings
     assert {found.code for found in open_} >= {"JB2403"}
     assert {found.row for found in open_ if found.code == "JB2403"} >= {"DENY-ACCESS"}
-
-
