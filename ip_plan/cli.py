@@ -216,7 +216,9 @@ def forecast(
     with invocation.guarded():
         found = plans.load(plan)
         book = partial(ledgers.held, found.ledger(state))
-        said = forecasts.forecast(found, layouts.lay_out(found), book, clock.today().year, villages, region)
+        with invocation.steps() as tell:
+            tell("reading the ledger")
+            said = forecasts.forecast(found, layouts.lay_out(found), book, clock.today().year, villages, region)
         if format == "json":
             invocation.emit(said)
         else:

@@ -289,13 +289,34 @@ def stage(
         _keep_national(national, layout, grants)
         new = len(national.grants) - before[0]
         parts.insert(0, _stage(context, shard, national, new, before[1], None, ()))
-    index = Index(_meta(plan), plan.rows, {part.province: part.key for part in parts})
+    parts += _left(ledger_folder, staging, {NATION, *map(province_key, layout.provinces)})
+    index = Index(_meta(plan), plan.rows, {part.province: part.key for part in parts if part.key})
     path = _place(staging, out / "index.json")
     path.write_bytes(msgspec.json.encode(index))
     moves = [*(move for part in parts for move in part.staged), (str(path), str(out / "index.json"))]
     moves.sort(key=lambda move: (move[1].endswith("index.json"), not move[1].endswith(".tsv")))
     paths = tuple((Path(source), Path(final)) for source, final in moves)
     return Staged(plan, tuple(parts), staging, paths, out, ledger_folder)
+
+
+def _left(ledger_folder: Path, staging: Path, provinces: set[str]) -> list[Part]:
+    """The provinces that are in scope no more: every grant of theirs is marked gone, and waits for their return."""
+    found = []
+    for final in sorted(ledger_folder.glob("*.tsv")):
+        if final.stem in provinces:
+            continue
+        ledger, mistakes = ledgers.read(ledger_folder, final.stem)
+        if mistakes:
+            raise Mistakes(mistakes)
+        before = len(ledger.gone)
+        ledger.settle(())
+        path = _place(staging, final)
+        path.write_text(ledgers.text(ledger), "utf-8")
+        part = _empty(final.stem)
+        moves = ((str(path), str(final)),)
+        gone = len(ledger.gone) - before
+        found.append(msgspec.structs.replace(part, grants=len(ledger.grants), gone=gone, staged=moves))
+    return found
 
 
 def compare(staged: Staged) -> Difference:
@@ -319,7 +340,7 @@ def compare(staged: Staged) -> Difference:
     after = load(folder, differ)
     changes = change.compare(before, after)
     # What did not change is as large as it was.
-    sizes = {part.province: part.devices for part in staged.parts if part.province not in differ}
+    sizes = {part.province: part.devices for part in staged.parts if part.key and part.province not in differ}
     sizes |= {shard.province: len(shard.devices) for shard in before.shards}
     provinces, whole = change.reach(before, after, changes, {} if first else sizes)
     held = {flow.id for flow in before.flows if flow.until}

@@ -106,6 +106,8 @@ def forecast(
     uses: list[Use] = []
     nations = {family: _nation(plan, layout, national, tops, family) for family in FAMILIES}
     for code in tops:
+        if region not in ("", code, *(demand.unit for demand in layout.demand[code])):
+            continue
         ledger = national if code == MINISTRY else ledger_of(province_key(code))
         for family, nation in nations.items():
             province, units = _province(plan, layout, national, ledger, code, family, addresses)
