@@ -10,7 +10,7 @@ import gc
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from datetime import date
@@ -22,6 +22,7 @@ from ground import files, work
 from ground.mistake import Mistake, Mistakes
 from ip_plan import change, nation
 from ip_plan import ledger as ledgers
+from ip_plan import part as parts_
 from ip_plan import plan as plans
 from ip_plan.addressing import Block
 from ip_plan.assemble import Top, Uplink, build
@@ -30,30 +31,10 @@ from ip_plan.grants import Grants, Short, blocks_of
 from ip_plan.layout import MINISTRY, Layout, lay_out, province_key
 from ip_plan.ledger import Ledger
 from ip_plan.network import Index, Meta, Network, Shard, load
+from ip_plan.part import Part
 from ip_plan.plan import Plan
 
 NATION = "00"
-
-
-class Part(msgspec.Struct, frozen=True):
-    """What came out of one province."""
-
-    province: str
-    regions: int
-    sites: int
-    devices: int
-    grants: int
-    new: int
-    gone: int
-    key: str
-    top: Top | None
-    """Its own centre, for the ministry's shard."""
-    uplinks: tuple[Uplink, ...]
-    staged: tuple[tuple[str, str], ...]
-    """(staged file, final file)."""
-    short: tuple[int, int] | None = None
-    """(family, length) of the block the nation has to grant first."""
-    mistakes: tuple[Mistake, ...] = ()
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -84,12 +65,18 @@ class _Context(msgspec.Struct):
     blocks: dict[str, tuple[list[Block], list[Block]]]
     labels: dict[str, str]
     top: Top | None
+    common: str
+    """Keys of what the provinces are made from: `ip_plan/part.py`."""
+    rows: dict[str, str]
+
+    def inputs(self, code: str, ledger: bytes) -> str:
+        """Key of everything that a province is made from."""
+        return parts_.inputs(self.common, self.rows[code], self.blocks[code], self.labels[code], self.top, ledger)
 
 
 def _province(context: _Context, code: str) -> Part:
     """One province, in whatever process: reads its ledger, writes staged files."""
-    gc.disable()
-    try:
+    with _uncollected():
         name = province_key(code)
         ledger, mistakes = ledgers.read(context.ledgers, name)
         if mistakes:
@@ -104,9 +91,8 @@ def _province(context: _Context, code: str) -> Part:
             return _empty(name, short=(short.family, short.length))
         if mistakes:
             return _empty(name, mistakes=tuple(mistakes))
-        return _stage(context, shard, ledger, len(grants.new), before, top, uplinks)
-    finally:
-        gc.enable()
+        part = _stage(context, shard, ledger, len(grants.new), before, top, uplinks)
+        return msgspec.structs.replace(part, inputs=context.inputs(code, ledgers.text(ledger).encode()))
 
 
 def _empty(name: str, short: tuple[int, int] | None = None, mistakes: tuple[Mistake, ...] = ()) -> Part:
@@ -194,7 +180,8 @@ def compile_plan(
             with _writing(out):
                 staged = stage(plan, layout, ledger_folder, out, staging, executor)
                 if confirm != plan.name:
-                    _hold_to_limit(staged)
+                    with _uncollected():
+                        _hold_to_limit(staged)
                 return _publish(staged)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
@@ -212,14 +199,22 @@ def difference(name: str, state: Path, *, today: date | None = None, executor: E
             if (ledger_folder / ".lock").exists():  # left by every compile: none goes on while the ledger is read
                 held.enter_context(files.lock(ledger_folder / ".lock", shared=True))
             staged = stage(plan, layout, ledger_folder, out, Path(folder), executor)
-        return compare(staged)
+        with _uncollected():
+            return compare(staged)
 
 
 def _read(name: str, today: date | None) -> tuple[Plan, Layout]:
-    gc.disable()
-    try:
+    with _uncollected():
         plan = plans.load(name, today)
         return plan, lay_out(plan)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector: where much is made and little dropped it only looks through everything again."""
+    gc.disable()
+    try:
+        yield
     finally:
         gc.enable()
 
@@ -247,6 +242,7 @@ def stage(
     largest_first = sorted(layout.provinces, key=lambda code: -len(layout.members[code]))
     shorts: dict[str, list[tuple[int, int]]] = {}
     done: dict[str, Part] = {}
+    kept, common, rows = parts_.read(out), parts_.common(plan), parts_.rows(plan, layout)
     before = (len(national.grants), len(national.gone))
     while True:
         mistakes += nation.blocks(plan, layout, national, shorts)
@@ -267,7 +263,8 @@ def stage(
         # Provinces need the ministry's site, the ministry its provinces' lines: its own grants come first, its shard last.
         # A copy of its grants is assembled twice; the second time nothing is new.
         top = build(plan, layout, MINISTRY, national, *blocks[MINISTRY], None)[2] if MINISTRY in layout.demand else None
-        context = _Context(plan, layout, ledger_folder, staging, out, blocks, labels, top)
+        context = _Context(plan, layout, ledger_folder, staging, out, blocks, labels, top, common, rows)
+        done |= _unchanged(context, kept, [code for code in largest_first if code not in done])
         todo = [code for code in largest_first if code not in done]
         parts = work.spread(_province, context, todo, executor)
         for code, part in zip(todo, parts, strict=True):
@@ -293,10 +290,27 @@ def stage(
     index = Index(_meta(plan), plan.rows, {part.province: part.key for part in parts if part.key})
     path = _place(staging, out / "index.json")
     path.write_bytes(msgspec.json.encode(index))
+    kept_path = _place(staging, out / parts_.FILE)
+    kept_path.write_bytes(parts_.write(parts))
     moves = [*(move for part in parts for move in part.staged), (str(path), str(out / "index.json"))]
+    moves.append((str(kept_path), str(out / parts_.FILE)))
     moves.sort(key=lambda move: (move[1].endswith("index.json"), not move[1].endswith(".tsv")))
     paths = tuple((Path(source), Path(final)) for source, final in moves)
     return Staged(plan, tuple(parts), staging, paths, out, ledger_folder)
+
+
+def _unchanged(context: _Context, kept: dict[str, Part], codes: Iterable[str]) -> dict[str, Part]:
+    """The parts of the last compile that would come out the same."""
+    found = {}
+    for code in codes:
+        name = province_key(code)
+        path = context.ledgers / f"{name}.tsv"
+        part = kept.get(name)
+        if part is not None and path.exists():
+            inputs = context.inputs(code, path.read_bytes())
+            if parts_.stands(part, inputs, context.out / f"{name}.json"):
+                found[code] = part
+    return found
 
 
 def _left(ledger_folder: Path, staging: Path, provinces: set[str]) -> list[Part]:
@@ -337,7 +351,11 @@ def compare(staged: Staged) -> Difference:
         cure = f"Delete the folder {staged.out}: the ledger keeps every address, and the next compile writes it anew."
         what = f"the Network of the last compile cannot be read: {error}"
         raise Mistakes([Mistake(str(staged.out), None, None, "JB1321", staged.plan.name, what, cure)]) from None
-    after = load(folder, differ)
+    after = load(folder, {province for province in differ if (folder / f"{province}.json").exists()})
+    # A province that was not made again is what it was; it is among them where a row differs.
+    made = {shard.province for shard in after.shards}
+    same = tuple(shard for shard in before.shards if shard.province in ending.keys and shard.province not in made)
+    after = Network(after.meta, after.flows, (*after.shards, *same), after.keys)
     changes = change.compare(before, after)
     # What did not change is as large as it was.
     sizes = {part.province: part.devices for part in staged.parts if part.key and part.province not in differ}

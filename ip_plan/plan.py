@@ -40,6 +40,8 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
     documents: dict[str, Document]
     key: str
     """SHA-256 over every input file and the ids of the exceptions in force: of the clock, only what it decides."""
+    settings_key: str
+    """SHA-256 over the plan's files alone, without the division data."""
     warnings: tuple[Mistake, ...] = ()
 
     @property
@@ -136,8 +138,9 @@ def load(name: str, today: date | None = None) -> Plan:
     flows += exceptions.rows(plan.exceptions, excepted, today)
     digest += sorted({flow.id for flow in flows if flow.until})
     built = Plan(
-        folder, shipped, **parts, regions=rows, rows=flows, documents=documents, key=sha256("".join(digest).encode())
-    )
+        folder, shipped, **parts, regions=rows, rows=flows, documents=documents,
+        key=sha256("".join(digest).encode()), settings_key=digest[0],
+    )  # fmt: skip
     mistakes += _check(built)
     if any(mistake.severity == "error" for mistake in mistakes):
         raise Mistakes(mistakes)
