@@ -225,16 +225,22 @@ def _named(flow: Flow) -> str:
 
 
 def altered(before: Iterable[Flow], after: Iterable[Flow]) -> tuple[set[Flow], set[Flow]]:
-    """The rows that let something through and come, go or change: (all of them, those the plan's limit is for).
+    """The rows that let something else through than before, come or go: (all of them, those the plan's limit is for).
 
-    The limit is for what was there and goes or changes. An exception's coming and its end were approved with it.
+    The limit is for what was there and goes or changes. An exception's coming and its end were approved with it. Words alone,
+    as a row's reason, let nothing through.
     """
     old, new = (
-        {msgspec.structs.replace(flow, place="") for flow in flows if flow.verdict == "allow"}
+        {
+            msgspec.structs.replace(flow, place="", flow="", clause="", reason="", until=""): flow
+            for flow in flows
+            if flow.verdict == "allow"
+        }
         for flows in (before, after)
     )
-    gone = old - new
-    return gone | (new - old), {flow for flow in gone if not flow.until}
+    gone = {flow for said, flow in old.items() if said not in new}
+    come = {flow for said, flow in new.items() if said not in old}
+    return gone | come, {flow for flow in gone if not flow.until}
 
 
 def filters(network: Network, rows: Iterable[Flow]) -> dict[Flow, set[str]]:

@@ -89,7 +89,9 @@ def compile_(
 
     with invocation.guarded():
         started = time.perf_counter()
-        outcome = compiler.compile_plan(plan, state, confirm=confirm)
+        with invocation.steps() as tell:
+            tell("compiling")
+            outcome = compiler.compile_plan(plan, state, confirm=confirm)
         seconds = time.perf_counter() - started
         if format == "json":
             invocation.emit({"outcome": outcome, "seconds": round(seconds, 3)})

@@ -314,7 +314,12 @@ def test_a_row_that_goes_counts_for_the_devices_it_opened(tmp_path: Path) -> Non
     flows = tmp_path / "flows.yml"
     text = Path(plans.load("national").documents["flows.yml"].file).read_text("utf-8")
     start = text.index("  - id: FL-07\n")
-    flows.write_text(text[:start] + text[text.index("  - id:", start + 9) :], "utf-8")
+    row = text[start : text.index("  - id:", start + 9)]
+    flows.write_text(text.replace(row, row.replace("supplementary entrance", "second entrance")), "utf-8")
+    found = edits.announce()
+    assert [(c.kind, c.field) for c in found.changes] == [("changed", "reason")]
+    assert found.whole.devices == found.whole.counted == 0, "words open nothing"
+    flows.write_text(text.replace(row, ""), "utf-8")
     found = edits.announce()
     assert [(c.kind, c.thing, c.key) for c in found.changes] == [
         ("removed", "row", "FL-07 exchange → production (same-centre)")
