@@ -25,7 +25,7 @@ ROOMS = [*(CHECKOUT / room for room in rooms(CHECKOUT)), CHECKOUT / "jinbao.py"]
 BIN = Path(sys.executable).parent
 # What is quick, and needs neither a lab nor a target, is really run; the rest is held against the options there are.
 RUN = [("plan", "init"), ("plan", "check"), ("plan", "compile"), ("plan", "show"), ("plan", "schema")]
-RUN += [("config", "render"), ("twin", "doctor")]
+RUN += [("plan", "diff"), ("plan", "forecast"), ("config", "render"), ("twin", "doctor")]
 
 
 def sources() -> Iterator[Path]:
