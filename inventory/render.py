@@ -32,7 +32,7 @@ class Rendered(msgspec.Struct, frozen=True):
     contents: dict[str, bytes]
 
 
-class Host(msgspec.Struct, frozen=True):
+class Host(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the Ansible inventory says of a rendered device."""
 
     name: str
@@ -44,6 +44,8 @@ class Host(msgspec.Struct, frozen=True):
     duties: tuple[str, ...]
     names: tuple[str, ...]
     """The full name first, then those of its services: what its certificate has to carry."""
+    vendor: str = ""
+    """Dialect of a vendor's device, which Ansible's roles are not for."""
 
 
 class State(msgspec.Struct, frozen=True):
@@ -97,8 +99,9 @@ def hosts(network: Network, shard: Shard) -> tuple[Host, ...]:
     for device in shard.devices:
         site = network.sites[device.site]
         names = (device.fqdn, *carried.get(device.name, ()))
+        vendor = device.dialect if device.dialect in models.VENDORS else ""
         found.append(
-            Host(device.name, site.key, site.region, site.level, device.role, device.zone, device.duties, names)
+            Host(device.name, site.key, site.region, site.level, device.role, device.zone, device.duties, names, vendor)
         )
     return tuple(found)
 

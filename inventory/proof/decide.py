@@ -427,7 +427,9 @@ def compare(world: World, device: Device, wanted: Expected, ruleset: Ruleset) ->
             if (hook, one, other) not in named:
                 rules = relevant(ruleset, hook, one, other)
                 written = {(key[4], key[5]) for key in wanted.boxes if key[:3] == (hook, one, other)} - {("*", 0)}
-                open_ = written or may_accept(ruleset, hook, rules)
+                # A router forwards everything between its own interfaces: there nothing accepted is a finding too.
+                forwards = router and hook == "forward" and not {MANAGEMENT, STRANGER} & {one, other}
+                open_ = written or forwards or may_accept(ruleset, hook, rules)
                 named[hook, one, other] = sorted({*written, *ports_named(rules), *UNNAMED, *_ALWAYS}) if open_ else []
             for proto, port in named[hook, one, other]:
                 if (proto == "icmp") != (family == 4) and proto in ("icmp", "icmpv6"):

@@ -24,6 +24,7 @@ PREFERENCES = ("20", "200", "200")
 OSPF_PREFERENCE = "110"
 """Of OSPF's inner routes, likewise. VRP's own is 10, before eBGP."""
 STATIC_PREFERENCE = 60
+OSPF4, OSPF6 = ("ip", "ospf"), ("ipv6", "ospf6")
 MANAGED: dict[str, tuple[tuple[str, int], ...]] = {
     "ssh": (("tcp", 22),), "telnet": (("tcp", 23),), "http": (("tcp", 80),), "https": (("tcp", 443), ("tcp", 8443)),
     "snmp": (("udp", 161),), "netconf": (("tcp", 830),), "ping": (("icmp", 8), ("icmpv6", 128)),
@@ -56,9 +57,12 @@ def read(source: str, file: str) -> Reading:
     reader = _Reader(file, faults)
     each(top, reader.first, faults)
     each(top, reader.second, faults)
+    end = source.count("\n") + 1
+    if not top or top[-1].words != ("return",):
+        faults.append(Unknown(end, "the text does not end with `return`: it is cut off"))
     config = ruleset = None
     try:
-        config, ruleset = reader.config(source.count("\n") + 1), reader.ruleset()
+        config, ruleset = reader.config(end), reader.ruleset()
     except Unknown as error:
         faults.append(error)
     refuse(faults, file, READER)
@@ -229,6 +233,8 @@ class _Reader:
                 port = self.ports.get(name)
                 if port:  # else it is among the faults already
                     each(block.below, partial(self._ospf_of, port), self.faults)
+                    # VRP's own cost of a port of 1 Gbit/s; `find` takes the first line that fits.
+                    port.settings += [Setting((*head, "cost", "1"), port.line) for head in (OSPF4, OSPF6)]
             case ("firewall", "zone", *name):
                 self._zone(name[-1], block)
             case ("bgp", _):
@@ -283,7 +289,7 @@ class _Reader:
         if kind not in ("ospf", "ospfv3"):
             return
         family = 4 if kind == "ospf" else 6
-        head = ("ip", "ospf") if family == 4 else ("ipv6", "ospf6")
+        head = OSPF4 if family == 4 else OSPF6
         rest = block.words[2:] if block.words[1:2] == ("enable",) and family == 4 else block.words[1:]
         title = f"{port.name} {kind}"
         match rest:
@@ -300,9 +306,10 @@ class _Reader:
             case ("bfd", "enable"):
                 if self.bfd:
                     port.settings.append(Setting((*head, "bfd"), block.line))
+                    port.settings.append(Setting((*head, "bfd", "profile", title), block.line))
+                    self.profiles.setdefault(title, ())
             case ("bfd", *timers):
                 self.profiles[title] = _timers(timers, block.line)
-                port.settings.append(Setting((*head, "bfd", "profile", title), block.line))
             case _:
                 raise Unknown(block.line, " ".join(block.words))
 
@@ -317,6 +324,8 @@ class _Reader:
                 if value != OSPF_PREFERENCE:
                     raise Unknown(block.line, f"preference {value}: the proof computes with {OSPF_PREFERENCE}")
             case ("preference", "ase", value):
+                if not 1 <= int(value) <= 255:
+                    raise Unknown(block.line, f"preference ase {value} (1 to 255)")
                 draft = replace(draft, external=int(value), external_line=block.line)
             case ("silent-interface", physical):
                 draft = replace(draft, passive={**draft.passive, self.ports[physical].name: block.line})
