@@ -62,6 +62,8 @@ def rank(network: Network, interface: Interface) -> str:
 
 def check(network: Network, *, lab: bool) -> list[Mistake]:
     """Dialects and models that do not exist, devices without the ports they need, and devices that a twin cannot run."""
+    if not network.meta.choices:
+        return []
     known = {USUAL[0]: {USUAL[1]}} | {vendor: set(models(vendor)) for vendor in VENDORS}
     found = []
     for choice in network.meta.choices:
@@ -72,7 +74,7 @@ def check(network: Network, *, lab: bool) -> list[Mistake]:
             what = f"{choice.dialect} has no model {choice.model}"
             cure = f"Use one of: {', '.join(sorted(known[choice.dialect]))}; or add its port table."
             found.append(_mistake(choice, "JB2121", choice.role, what, cure))
-    if found or not network.meta.choices:
+    if found:
         return found
     for device in network.devices.values():
         if device.dialect in VENDORS:

@@ -290,25 +290,24 @@ class _Reader:
             return
         family = 4 if kind == "ospf" else 6
         head = OSPF4 if family == 4 else OSPF6
-        rest = block.words[2:] if block.words[1:2] == ("enable",) and family == 4 else block.words[1:]
         title = f"{port.name} {kind}"
-        match rest:
-            case (process, "area", area):
+        match block.words:
+            case ("ospf", "enable", process, "area", area) | ("ospfv3", process, "area", area):
                 if self.processes.get(family, ("",))[0] != process:
                     raise Unknown(block.line, f"{kind} process {process} is not defined")
                 port.settings.append(Setting((*head, "area", _area(area)), block.line))
-            case ("network-type", "p2p"):
+            case (_, "network-type", "p2p"):
                 port.settings.append(Setting((*head, "network", "point-to-point"), block.line))
-            case ("cost", value):
+            case (_, "cost", value):
                 port.settings.append(Setting((*head, "cost", str(int(value))), block.line))
-            case ("timer", "hello" | "dead" as what, value):
+            case (_, "timer", "hello" | "dead" as what, value):
                 port.settings.append(Setting((*head, f"{what}-interval", str(int(value))), block.line))
-            case ("bfd", "enable"):
+            case (_, "bfd", "enable"):
                 if self.bfd:
                     port.settings.append(Setting((*head, "bfd"), block.line))
                     port.settings.append(Setting((*head, "bfd", "profile", title), block.line))
                     self.profiles.setdefault(title, ())
-            case ("bfd", *timers):
+            case (_, "bfd", *timers):
                 self.profiles[title] = _timers(timers, block.line)
             case _:
                 raise Unknown(block.line, " ".join(block.words))

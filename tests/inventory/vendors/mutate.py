@@ -114,7 +114,7 @@ def changes(line: str) -> Iterator[tuple[str, str]]:
                 break
     for pattern, step in (
         (r"as-number |^bgp |destination-port |icmpv?6?-type |less-equal ", 1),
-        (r"local-preference |node ", -95), (r"apply cost ", 150), (r"detect-multiplier |hello |dead |ase ", 60), (r"dot1q ", 1),
+        (r"local-preference ", -150), (r"apply cost ", 150), (r"detect-multiplier |hello |dead |ase ", 60), (r"dot1q ", 1),
     ):  # fmt: skip
         hit = re.search(rf"(?:{pattern})(\d+)(?![\w.:])", line)
         if hit and int(hit.group(1)) + step >= 0:

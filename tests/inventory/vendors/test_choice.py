@@ -9,8 +9,10 @@ import msgspec
 import pytest
 
 from ground.mistake import Mistakes
+from ground.reach import Reach
+from inventory import ansible
 from inventory.models import VENDORS, models
-from inventory.render import write
+from inventory.render import read_states, write
 from tests.inventory.vendors import plans
 
 
@@ -83,6 +85,14 @@ def test_more_zones_than_a_model_has_are_refused(tmp_path: Path, monkeypatch: py
     with pytest.raises(Mistakes) as caught:
         write(tmp_path / "build", found, lab=False)
     assert [(mistake.code, mistake.object) for mistake in caught.value.found] == [("JB2124", "640122-r1")]
+
+
+def test_ansible_is_told_nothing_of_vendors_devices(tmp_path: Path) -> None:
+    found = plans.network(tmp_path, [row(region="640122")])
+    write(tmp_path / "build", found, lab=False, devices=["640122-r1", "640123-r1"])
+    reaches = {name: Reach(address="192.0.2.1", host_key="ssh-ed25519 AAAA") for name in found.devices}
+    listed = ansible.inventory(read_states(tmp_path / "build"), reaches, tmp_path, tmp_path / "build", tmp_path)
+    assert set(found.devices) - set(listed["_meta"]["hostvars"]) == {"640122-r1"}
 
 
 @pytest.mark.parametrize("vendor", VENDORS)

@@ -280,6 +280,8 @@ def text() -> str:
         ("security-policy", "nat-policy"),
         ("interface LoopBack0", " nat server global 1.1.1.1"),
         ("interface LoopBack0", " shutdown"),
+        ("interface LoopBack0", " ospf 1 area 0.0.0.0"),  # the form of OSPFv3
+        ("interface GigabitEthernet0/0/0.11", " vlan-type dot1q 12"),
         ("interface LoopBack0", " traffic-filter inbound acl 3000"),
         ("ospf 1 router-id 10.255.9.9", " filter-policy 2000 import"),
         ("ospf 1 router-id 10.255.9.9", " import-route bgp cost 5"),
