@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -101,6 +102,29 @@ def show(
         if not found:
             print(f"{what}: nothing in the plan {plan} has it")
             invocation.leave(invocation.FOUND)
+
+
+@app.command()
+def moved(plan: Plan = invocation.PLAN, state: State = invocation.STATE, format: Format = "table") -> None:
+    """Regions that moved and keep their addresses in another's block until they are renumbered."""
+    from ground import clock
+    from ip_plan import change
+    from ip_plan import compile as compiler
+    from ip_plan import plan as plans
+
+    with invocation.guarded():
+        found = change.moved(compiler.compiled(plan, state), plans.load(plan).plan.changes)
+        if format == "json":
+            invocation.emit(found)
+            return
+        today = clock.moment(clock.now()).date()
+        for each in found:
+            age = f"since {each.since} ({(today - date.fromisoformat(each.since)).days} days)" if each.since else ""
+            print(
+                f"{each.name} ({each.region}): {each.sites} sites, served by {each.served_by}, "
+                f"addresses in the blocks of {each.holder} {age}".rstrip()
+            )
+        print(f"{len(found)} regions moved with their addresses")
 
 
 @app.command()
