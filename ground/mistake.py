@@ -51,7 +51,8 @@ def text(found: Sequence[Mistake], consequence: str = "nothing was written") -> 
     """All mistakes as a person reads them, with the count of errors, warnings and files last."""
     errors = sum(mistake.severity == "error" for mistake in found)
     warnings = len(found) - errors
-    files = len({mistake.file for mistake in found if mistake.file})
+    # A cell of a workbook is named `plan.xlsx!sheet!C17`.
+    files = len({mistake.file.partition("!")[0] for mistake in found if mistake.file})
     counts = f"{errors} error{'s' * (errors != 1)}"
     if warnings:
         counts += f", {warnings} warning{'s' * (warnings != 1)}"
