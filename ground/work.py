@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import os
 import resource
@@ -74,7 +75,10 @@ def _confine(memory: int) -> None:
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     wanted = held + memory
     resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # a reader that runs out of memory prints its stack
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    # A reader that runs out of memory aborts, and says so at length.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    faulthandler.disable()
 
 
 def _with_shared(task: Callable[[Shared, Item], Outcome], item: Item) -> Outcome:

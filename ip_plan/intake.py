@@ -6,9 +6,7 @@ them cannot stand, all mistakes are listed with their cells, and nothing is writ
 
 from __future__ import annotations
 
-import csv
 import gc
-import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,14 +15,16 @@ import msgspec
 
 from ground import files
 from ground.mistake import Mistake, Mistakes
-from ip_plan import addressing, assemble, regions, sheets, spreadsheet
+from ip_plan import addressing, assemble, claims, sheets, spreadsheet
 from ip_plan import ledger as ledgers
 from ip_plan import plan as plans
 from ip_plan.addressing import Block
+from ip_plan.claims import SUPERNET, Claim, Claims
 from ip_plan.compile import NATION
+from ip_plan.divisions import Divisions
 from ip_plan.grants import NONE, Need
 from ip_plan.layout import DEPTH, MINISTRY, lay_out, needs, province_key
-from ip_plan.ledger import Ledger
+from ip_plan.ledger import Key
 from ip_plan.plan import Plan
 from ip_plan.schema import LABEL
 from ip_plan.spreadsheet import Found
@@ -46,43 +46,30 @@ class Taken(msgspec.Struct, frozen=True):
     """Files that changed."""
 
 
-class Claim(msgspec.Struct, frozen=True, gc=False):
-    """A grant that a row asks for, and where its two values stand."""
-
-    shard: str
-    kind: str
-    key: str
-    first: str
-    second: str
-    table: Found
-    row: int
-    columns: tuple[str, str]
-    gone: bool = False
-
-    def place(self, family: int = 4) -> str:
-        """The cell of its value of a family."""
-        return self.table.place(self.row, self.columns[family == 6])
-
-
 def take_in(name: str, state: Path, paths: Sequence[Path]) -> Taken:
     """Take the tables of `paths` into the plan `name`. Raises Mistakes with every mistake; nothing is written then."""
     gc.disable()
     try:
         tables, mistakes = spreadsheet.read(paths)
         plan = plans.load(name)
-        divisions = _Divisions(plan, tables)
+        divisions = Divisions(plan, tables)
         if mistakes or divisions.mistakes:
             raise Mistakes(mistakes + divisions.mistakes)
         desk = _Desk(msgspec.structs.replace(plan, regions=divisions.regions))
         desk.read(tables)
-        folder = plan.ledger(state)
+        folder, count = plan.ledger(state), len(desk.claims)
         try:
             with files.lock(folder / ".lock"):
-                books, new, held = desk.settle(folder)
+                books, new, wrong = claims.settle(desk.plan, desk.claims, folder)
+                if desk.mistakes:  # the block that is missed may stand in a row that has a mistake of its own
+                    wrong = [mistake for mistake in wrong if mistake.code != "JB1356"]
+                if desk.mistakes or wrong:
+                    raise Mistakes(desk.mistakes + wrong)
+                touched = sorted({claim.shard for claim in desk.claims.values()})
                 changed = [
                     str(path)
-                    for shard, book in sorted(books.items())
-                    if files.write(path := folder / f"{shard}.tsv", ledgers.text(book))
+                    for shard in touched
+                    if files.write(path := folder / f"{shard}.tsv", ledgers.text(books[shard]))
                 ]
                 changed += divisions.write(plan)
         except OSError as error:
@@ -90,160 +77,14 @@ def take_in(name: str, state: Path, paths: Sequence[Path]) -> Taken:
             what = f"cannot be written: {error.strerror}"
             raise Mistakes([Mistake(str(error.filename or folder), None, None, "JB1305", "", what, cure)]) from None
         rows = sum(len(table.rows) for table in tables)
-        return Taken(len(paths), len(tables), rows, new, held, len(divisions.changed), tuple(changed))
+        return Taken(len(paths), len(tables), rows, new, count - new, len(divisions.changed), tuple(changed))
     finally:
         gc.enable()
 
 
-# Values of cells
-
 _PREFIX = re.compile(r"[^/]+(/[0-9]{1,3})?")
-_FLOAT = re.compile(r"([0-9]+)\.0+")
+_KEY = re.compile(r"[!-~]+")
 _LABEL = re.compile(LABEL)
-
-
-def code(text: str) -> str:
-    """A region code as it is written in full: without `.0`, the ministry's with all its zeros."""
-    text = text.lstrip("'").replace(" ", "").upper()
-    match = _FLOAT.fullmatch(text)
-    text = match[1] if match else text
-    return MINISTRY if text == "0" else text
-
-
-def _reverse(words: Mapping[str, str]) -> dict[str, str]:
-    return {sheets.words(text): name for name, zh in words.items() for text in (zh, name)}
-
-
-_LEVEL_WORDS = _reverse(sheets.LEVELS) | {
-    "省": "province",
-    "市": "prefecture",
-    "县": "county",
-    "乡": "township",
-    "乡镇": "township",
-}
-_KIND_WORDS = _reverse(sheets.REGION_KINDS)
-_USE_WORDS = _reverse(sheets.USES) | {"省本级": "home", "市本级": "block", "环回": "infra", "互联": "infra"}
-
-
-# The division table
-
-
-class _Divisions:
-    """The plan's regions with the rows of the region tables laid over them."""
-
-    def __init__(self, plan: Plan, tables: Iterable[Found]) -> None:
-        self.plan = plan
-        self.mistakes: list[Mistake] = []
-        self.changed: dict[str, tuple[Found, int]] = {}
-        self.regions = plan.regions
-        rows = {name: _fields(region) for name, region in plan.regions.items()}
-        seen: dict[str, str] = {}
-        for table in tables:
-            if table.table == "regions":
-                for number, values in table.rows:
-                    self._row(table, number, dict(zip(table.columns, values, strict=True)), rows, seen)
-        if self.changed:
-            self._check(rows)
-
-    def _row(
-        self, table: Found, number: int, cells: dict[str, str], rows: dict[str, tuple[str, ...]], seen: dict[str, str]
-    ) -> None:
-        name = code(cells["code"])
-        place = table.place(number, "code")
-        if name in seen:
-            cure = "Delete one of the two rows or give it its own code."
-            self.mistakes.append(
-                Mistake(place, None, None, "JB1350", name, f"the code stands in {seen[name]} already", cure)
-            )
-            return
-        seen[name] = place
-        held = rows.get(name)
-        before = dict(zip(regions.COLUMNS, held, strict=True)) if held else _derived(name)
-        after = before | {"code": name} | {column: text for column, text in cells.items() if text and column in before}
-        after["name"] = " ".join(after["name"].split())
-        after["level"] = _LEVEL_WORDS.get(sheets.words(after["level"]), after["level"])
-        after["kind"] = _KIND_WORDS.get(sheets.words(after["kind"]), after["kind"])
-        after["parent"] = code(after["parent"]) if after["parent"] else ""
-        if after["level"] == "township" and after["kind"] == "":
-            after["kind"] = _township_kind(after["name"])
-        new = tuple(after[column] for column in regions.COLUMNS)
-        if new != held:
-            rows[name] = new
-            self.changed[name] = (table, number)
-
-    def _check(self, rows: dict[str, tuple[str, ...]]) -> None:
-        order = sorted(rows)
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(regions.COLUMNS)
-        writer.writerows(rows[name] for name in order)
-        self.text = stream.getvalue()
-        found, mistakes = regions.read(self.text, file="regions.csv", corps_cities=self.plan.plan.corps_cities)
-        for mistake in mistakes:
-            name = order[(mistake.line or 2) - 2]
-            if name in self.changed:
-                table, row = self.changed[name]
-                column = _COLUMN_OF.get(mistake.code, "code")
-                if mistake.code == "JB1109":
-                    column = mistake.what.split()[0]
-                place = table.place(row, column)
-                mistake = msgspec.structs.replace(mistake, file=place, line=None, column=None)
-            self.mistakes.append(mistake)
-        if not mistakes:
-            self.regions = found
-
-    def write(self, plan: Plan) -> list[str]:
-        """Write regions.csv, and name it in plan.yml where that names the shipped data. Returns the files that changed."""
-        if not self.changed:
-            return []
-        own = plan.plan.divisions != "divisions"
-        path = plan.folder / (plan.plan.divisions if own else "regions.csv")
-        changed = [str(path)] if files.write(path, self.text) else []
-        if not own:
-            target = plan.folder / "plan.yml"
-            lines = [line for line in target.read_text("utf-8").splitlines() if not line.startswith("divisions:")]
-            files.write(target, "\n".join([*lines, "divisions: regions.csv"]) + "\n")
-            changed.append(str(target))
-        return changed
-
-
-_COLUMN_OF = {
-    "JB1104": "parent",
-    "JB1105": "parent",
-    "JB1106": "level",
-    "JB1107": "parent",
-    "JB1108": "reading",
-    "JB1110": "kind",
-}
-
-
-def _fields(region: regions.Region) -> tuple[str, ...]:
-    return (
-        region.code, region.name, region.level, region.parent, region.kind, region.reading,
-        str(region.communities), str(region.villages),
-    )  # fmt: skip
-
-
-def _derived(name: str) -> dict[str, str]:
-    """What a new code says by itself (GB/T 2260, GB/T 10114): its level, and the code above it."""
-    if len(name) == 9:
-        level, parent, kind = "township", name[:6], ""
-    elif name.endswith("0000"):
-        level, parent, kind = "province", MINISTRY, "province"
-    elif name.endswith("00"):
-        level, parent, kind = "prefecture", f"{name[:2]}0000", "city"
-    else:
-        level, parent, kind = "county", f"{name[:4]}00", "county"
-    return dict(zip(regions.COLUMNS, (name, "", level, parent, kind, "", "0", "0"), strict=True))
-
-
-def _township_kind(name: str) -> str:
-    return next(
-        (kind for end, kind in (("街道", "street"), ("镇", "town"), ("乡", "township")) if name.endswith(end)), "unit"
-    )
-
-
-# Addresses
 
 
 class _Desk:
@@ -252,7 +93,7 @@ class _Desk:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.layout = lay_out(plan)
-        self.claims: dict[tuple[str, str, str], Claim] = {}
+        self.claims: Claims = {}
         self.mistakes: list[Mistake] = []
         self.top: dict[str, str] = {}
         for name in sorted(plan.regions, key=lambda name: DEPTH[plan.regions[name].level]):
@@ -290,7 +131,7 @@ class _Desk:
         for table in tables:
             reader = readers[table.table]
             for number, values in table.rows:
-                reader(_Row(table, number, values))
+                reader(_Row(table, number, dict(zip(table.columns, values, strict=True))))
 
     # One row of each table
 
@@ -304,10 +145,10 @@ class _Desk:
             self._wrong(row, "label", "JB1357", name, f"{label!r} is no label", cure)
             return
         if self.plan.regions[name].level == "province":
-            self._claim(row, NATION, "label", self.layout.key[name], label, MINISTRY, ("label", "label"))
+            self._word(row, "label", NATION, "label", self.layout.key[name], label, MINISTRY)
         elif self.plan.regions[name].level != "ministry":
             parent = self.layout.key[assemble.named_parent(self.plan.regions, name)]
-            self._claim(row, self._shard(name), "label", self.layout.key[name], label, parent, ("label", "label"))
+            self._word(row, "label", self._shard(name), "label", self.layout.key[name], label, parent)
 
     def _numbers(self, row: _Row) -> None:
         number = row.get("asn")
@@ -321,7 +162,7 @@ class _Desk:
             cure = f"Give a number from {first} to {first + numbers.per_province - 1} (addressing.yml), or leave the cell empty."
             self._wrong(row, "asn", "JB1357", need.key, f"{number} is not an AS number of its province", cure)
             return
-        self._claim(row, self._shard(need.region), "asn", need.key, number, NONE, ("asn", "asn"))
+        self._word(row, "asn", self._shard(need.region), "asn", need.key, number)
 
     def _zones(self, row: _Row) -> None:
         if not row.get("v4") and not row.get("v6"):
@@ -361,12 +202,12 @@ class _Desk:
                 f"{row.get('v6')} is not a /{wanted6}, as the plan has it (ipv6 in addressing.yml)",
                 cure,
             )
-        self._address(row, need.region, "zone", key, four, six)
+        self._address(row, need.region, "zone", key, four, six, need=need)
 
     def _blocks(self, row: _Row) -> None:
         if not row.get("v4") and not row.get("v6"):
             return
-        key, use = row.get("key"), _USE_WORDS.get(sheets.words(row.get("use")), row.get("use"))
+        key, use = sheets.key(row.get("key")), sheets.USE_WORDS.get(sheets.words(row.get("use")), row.get("use"))
         if use not in ("", *sheets.USES):
             self._wrong(
                 row, "use", "JB1349", use, "is no use of a block", f"Write one of {', '.join(sheets.USES.values())}."
@@ -407,7 +248,7 @@ class _Desk:
             cure = f"Write a /{length}: the next level counts on it (ipv6 in addressing.yml)."
             self._wrong(row, "v6", "JB1355", key, f"{row.get('v6')} is not a /{length}", cure)
             return
-        self._address(row, name, kind, key, four, six, shard=NATION if kind == "province" else "")
+        self._address(row, name, kind, key, four, six)
 
     def _devices(self, row: _Row) -> None:
         four, six = row.get("loop4"), row.get("loop6")
@@ -467,7 +308,7 @@ class _Desk:
             self._address(row, need.region, "svc", key, *pair)
 
     def _kept(self, row: _Row) -> None:
-        shard, kind = row.get("shard"), row.get("kind")
+        shard, kind = row.get("shard").rjust(2, "0"), row.get("kind")
         shards = {NATION} | {province_key(top) for top in self.layout.members}
         for column, text, known in (("shard", shard, shards), ("kind", kind, set(ledgers.KINDS))):
             if text not in known:
@@ -481,8 +322,28 @@ class _Desk:
                     cure,
                 )
                 return
-        first, second = row.get("first"), row.get("second") or NONE
-        self._claim(row, shard, kind, row.get("key"), first, second, ("first", "second"), gone=bool(row.get("gone")))
+        key, first, second = sheets.key(row.get("key")), row.get("first"), row.get("second") or NONE
+        if not _KEY.fullmatch(key):
+            self._wrong(
+                row, "key", "JB1357", key, "is no key of a ledger", "Write it as the ledger has it, or delete the row."
+            )
+            return
+        blocks: list[Block | None] = [None, None]
+        if kind not in ("alias", "asn", "label"):
+            for index, (family, column, text) in enumerate(((4, "first", first), (6, "second", second))):
+                if text != NONE:
+                    blocks[index] = self._parsed(row, column, key, text, family)
+                    if blocks[index] is None:
+                        return
+        elif not _KEY.fullmatch(first) or not _KEY.fullmatch(second):
+            self._wrong(
+                row, "first", "JB1357", key, f"{first!r} is no {kind}", "Write what the ledger has, or delete the row."
+            )
+            return
+        pair, gone = (blocks[0], blocks[1]), bool(row.get("gone"))
+        self._claim(
+            Claim(shard, kind, key, first, second, pair, None, row.table, row.number, ("first", "second"), gone)
+        )
 
     # What rows have in common
 
@@ -503,7 +364,7 @@ class _Desk:
         return False
 
     def _region(self, row: _Row) -> str:
-        text = code(row.get("code"))
+        text = sheets.code(row.get("code"))
         return text if self._in_scope(row, "code", text, text) else ""
 
     def _site(self, row: _Row) -> Need | None:
@@ -552,34 +413,49 @@ class _Desk:
                     )
                     sound = False
                 continue
-            try:
-                if not _PREFIX.fullmatch(text):
-                    raise ValueError(f"{text} is not an IPv{family} prefix")
-                found[index] = addressing.parse(text, family)
-            except ValueError as error:
-                self._wrong(
-                    row,
-                    column,
-                    "JB1351",
-                    key,
-                    str(error),
-                    "Write it as 10.1.2.0/24 or 3fff:0:1::/48, without host bits.",
-                )
+            found[index] = self._parsed(row, column, key, text, family)
+            if found[index] is None:
                 sound = False
-                continue
-            if whole and "/" in text:
+            elif whole and "/" in text:
                 self._wrong(
                     row, column, "JB1351", key, f"{text} is a prefix", "Write the address alone, without a length."
                 )
                 sound = False
         return (found[0], found[1]) if sound else None  # type: ignore[return-value]
 
+    def _parsed(self, row: _Row, column: str, key: str, text: str, family: int) -> Block | None:
+        try:
+            if not _PREFIX.fullmatch(text):
+                raise ValueError(f"{text} is not an IPv{family} prefix")
+            return addressing.parse(text, family)
+        except ValueError as error:
+            cure = "Write it as 10.1.2.0/24 or 3fff:0:1::/48, without host bits."
+            self._wrong(row, column, "JB1351", key, str(error), cure)
+            return None
+
     def _shard(self, name: str) -> str:
         return province_key(self.top[name])
 
+    def _holders(self, name: str, kind: str, key: str, need: Need | None) -> tuple[Key, Key]:
+        """The keys in whose blocks an address of each family has to lie."""
+        unit = self.layout.unit[name]
+        if kind == "province":
+            return SUPERNET, SUPERNET
+        if kind == "block":
+            above = ("province", self.layout.key[self.top[name]])
+            owner = self.wanted(self.top[name]).unit_of_area.get(key)
+            return above, ("block", owner) if owner else above
+        if kind in ("host", "svc"):
+            zone = ("zone", key.rpartition(":")[0])
+            return zone, zone
+        if kind == "zone":
+            assert need is not None
+            return ("block", unit), ("block", need.area or need.key)
+        return ("block" if kind == "infra" else "infra", unit), ("block", f"{unit}:infra")
+
     def _address(
         self, row: _Row, name: str, kind: str, key: str, four: Block | None, six: Block | None,
-        *, columns: tuple[str, str] = ("v4", "v6"), shard: str = "",
+        *, columns: tuple[str, str] = ("v4", "v6"), need: Need | None = None,
     ) -> None:  # fmt: skip
         whole = kind in ("loop", "host", "svc")
         texts = [
@@ -590,225 +466,36 @@ class _Desk:
             else addressing.write(block, family)
             for block, family in ((four, 4), (six, 6))
         ]
-        self._claim(row, shard or self._shard(name), kind, key, texts[0], texts[1], columns)
+        shard = NATION if kind == "province" else self._shard(name)
+        holders = self._holders(name, kind, key.split("#")[0], need)
+        self._claim(Claim(shard, kind, key, texts[0], texts[1], (four, six), holders, row.table, row.number, columns))
 
-    def _claim(
-        self, row: _Row, shard: str, kind: str, key: str, first: str, second: str, columns: tuple[str, str], *, gone: bool = False
-    ) -> None:  # fmt: skip
-        claim = Claim(shard, kind, key, first, second, row.table, row.number, columns, gone)
-        held = self.claims.setdefault((shard, kind, key), claim)
+    def _word(self, row: _Row, column: str, shard: str, kind: str, key: str, first: str, second: str = NONE) -> None:
+        """A claim that is no address."""
+        place = (column, column)
+        self._claim(Claim(shard, kind, key, first, second, (None, None), None, row.table, row.number, place))
+
+    def _claim(self, claim: Claim) -> None:
+        held = self.claims.setdefault(claim.name, claim)
         if held is not claim:
             cure = "Keep one of the two rows."
             what = f"stands in {held.place()} already"
-            self.mistakes.append(Mistake(claim.place(), None, None, "JB1350", key, what, cure))
-
-    # Claims against the ledger
-
-    def settle(self, folder: Path) -> tuple[dict[str, Ledger], int, int]:
-        """The ledgers with every claim granted, how many are new, and how many were held. Raises Mistakes."""
-        books: dict[str, Ledger] = {}
-        for shard in sorted({NATION, *(claim.shard for claim in self.claims.values())}):
-            books[shard], wrong = ledgers.read(folder, shard)
-            self.mistakes += wrong
-        if any(mistake.code.startswith("JB130") for mistake in self.mistakes):
-            raise Mistakes(self.mistakes)
-        new = 0
-        for claim in self.claims.values():
-            book = books[claim.shard]
-            held = book.get(claim.kind, claim.key)
-            if held is None:
-                book.put(claim.kind, claim.key, claim.first, claim.second)
-                if claim.gone:
-                    book.gone.add((claim.kind, claim.key))
-                new += 1
-            elif held != (claim.first, claim.second):
-                family = 4 if held[0] != claim.first else 6
-                what = f"holds {held[family == 6]} since it was granted and cannot be given {(claim.first, claim.second)[family == 6]}"
-                cure = "Write what the ledger holds, or leave the row out: a grant is for ever; a move is a planned renumbering."
-                self.mistakes.append(Mistake(claim.place(family), None, None, "JB1354", claim.key, what, cure))
-        if not self.mistakes:
-            for top, wanted in self._wanted.items():
-                shard = province_key(top)
-                if shard in books:
-                    self._areas(wanted, books[shard], shard)
-            self._hold(books)
-        if self.mistakes:
-            raise Mistakes(self.mistakes)
-        return books, new, len(self.claims) - new
-
-    def _areas(self, wanted: _Wanted, book: Ledger, shard: str) -> None:
-        """The IPv6 blocks of county size follow from the zones in them, where no row gives them."""
-        step = 128 - self.plan.addressing.ipv6.county
-        for claim in list(self.claims.values()):
-            if claim.shard != shard or claim.kind not in ("zone", "infra"):
-                continue
-            if claim.kind == "infra":
-                if "#" in claim.key:
-                    continue
-                area = f"{claim.key}:infra"
-            else:
-                need = wanted.keys["zone"].get(claim.key)
-                if need is None:
-                    continue
-                area = need.area or need.key
-            if book.get("block", area) is None:
-                first = addressing.parse(claim.second, 6)[0] >> step << step
-                book.put("block", area, NONE, addressing.write((first, self.plan.addressing.ipv6.county), 6))
-                derived = msgspec.structs.replace(
-                    claim, kind="block", key=area, first=NONE, second=book.grants["block", area][1],
-                    columns=(claim.columns[1], claim.columns[1]),
-                )  # fmt: skip
-                self.claims[shard, "block", area] = derived
-
-    def _hold(self, books: Mapping[str, Ledger]) -> None:
-        """Whether every claim lies where it must, and on nothing that another key has."""
-        national = books[NATION]
-        self._apart([(NATION, "province", key, grant) for key, grant in national.of("province").items()])
-        units: list[tuple[str, str, str, ledgers.Grant]] = []
-        for shard, book in books.items():
-            lengths = self.plan.addressing.ipv6
-            areas: list[tuple[str, str, str, ledgers.Grant]] = []
-            for key, (first, second) in book.of("block").items():
-                area = second != NONE and int(second.rpartition("/")[2]) >= lengths.county
-                (areas if area else units).append((shard, "block", key, (first, second)))
-            inner = [(shard, kind, key, grant) for kind in ("zone", "infra") for key, grant in book.of(kind).items()]
-            self._apart([(shard, kind, key, (grant[0], NONE)) for shard, kind, key, grant in inner])
-            self._apart(areas)
-            self._apart([(shard, kind, key, (NONE, grant[1])) for shard, kind, key, grant in inner if kind == "zone"])
-            for kinds in (("loop", "link"), ("host", "svc")):
-                self._apart([(shard, kind, key, grant) for kind in kinds for key, grant in book.of(kind).items()])
-            self._unique(shard, book)
-        self._apart(units)
-        for claim in self.claims.values():
-            if claim.kind not in ("asn", "label", "alias") and not claim.gone:
-                self._inside(claim, books)
-
-    def _apart(self, grants: Iterable[tuple[str, str, str, ledgers.Grant]]) -> None:
-        listed = list(grants)
-        for family in (4, 6):
-            bits = addressing.BITS[family]
-            entries = []
-            for shard, kind, key, grant in listed:
-                text = grant[family == 6]
-                if text != NONE:
-                    first, length = addressing.parse(text, family)
-                    entries.append((first, first + (1 << (bits - length)), shard, kind, key, text))
-            entries.sort()
-            widest = entries[0] if entries else None
-            for entry in entries[1:]:
-                assert widest is not None
-                if entry[0] < widest[1]:
-                    self._overlap(entry, widest, family)
-                if entry[1] > widest[1]:
-                    widest = entry
-
-    def _overlap(
-        self, one: tuple[int, int, str, str, str, str], other: tuple[int, int, str, str, str, str], family: int
-    ) -> None:
-        for own, held in ((one, other), (other, one)):
-            claim = self.claims.get((own[2], own[3], own[4]))
-            if claim is None or (claim.first, claim.second)[family == 6] != own[5]:
-                continue
-            against = self.claims.get((held[2], held[3], held[4]))
-            where = against.place(family) if against else "the ledger"
-            what = f"{own[5]} overlaps {held[5]} of {held[4]} ({where})"
-            cure = f"Give it a prefix outside {held[5]}, or leave the row out and let the ledger choose."
-            self.mistakes.append(Mistake(claim.place(family), None, None, "JB1353", own[4], what, cure))
-            return
-
-    def _unique(self, shard: str, book: Ledger) -> None:
-        for kind in ("asn", "label"):
-            seen: dict[str, str] = {}
-            for key, grant in book.of(kind).items():
-                value = grant[0] if kind == "asn" else f"{grant[0]} under {grant[1]}"
-                other = seen.setdefault(value, key)
-                claim = self.claims.get((shard, kind, key)) or self.claims.get((shard, kind, other))
-                if other != key and claim:
-                    what = f"{value} is that of {other if claim.key == key else key}"
-                    cure = "Give each its own, or leave the cell empty and let the ledger choose."
-                    self.mistakes.append(Mistake(claim.place(), None, None, "JB1353", claim.key, what, cure))
-
-    def _inside(self, claim: Claim, books: Mapping[str, Ledger]) -> None:
-        """Whether a claim's values lie in the block that has to hold them."""
-        for family in (4, 6):
-            text = (claim.first, claim.second)[family == 6]
-            if text == NONE:
-                continue
-            whose, holders = self._holders(claim, family, books)
-            if not holders:
-                what = f"{text} lies in no block: {whose} has none for IPv{family}"
-                cure = "Add its row to the sheet 地址块 Address blocks, or import that sheet first."
-                self.mistakes.append(Mistake(claim.place(family), None, None, "JB1356", claim.key, what, cure))
-            elif not any(addressing.contains(block, addressing.parse(text, family), family) for block in holders):
-                listed = ", ".join(addressing.write(block, family) for block in holders)
-                what = f"{text} lies outside {listed} of {whose}"
-                self.mistakes.append(
-                    Mistake(
-                        claim.place(family), None, None, "JB1352", claim.key, what, f"Give it a value inside {listed}."
-                    )
-                )
-
-    def _holders(self, claim: Claim, family: int, books: Mapping[str, Ledger]) -> tuple[str, list[Block]]:
-        """Who has to hold a claim's value, and the blocks that it has."""
-        book = books[claim.shard]
-        if claim.kind == "province":
-            supernets = self.plan.addressing.supernets
-            return "the supernet", [addressing.parse(supernets.ipv4 if family == 4 else supernets.ipv6, family)]
-        base = claim.key.split("#")[0]
-        name = self.code_of[
-            re.split(r"[:~-]", base)[0] if claim.kind != "link" else base.partition("~")[2].rpartition("-")[0]
-        ]
-        top = self.top[name]
-        wanted = self.wanted(top)
-        unit = self.layout.unit[name]
-        area = f"{unit}:infra"
-        if claim.kind == "block":
-            if base in wanted.unit_of_area and family == 6:
-                owner = wanted.unit_of_area[base]
-                return owner, _blocks(book, "block", owner, 6)
-            key = self.layout.key[top]
-            return key, _blocks(books[NATION], "province", key, family)
-        if claim.kind in ("loop", "link"):
-            return (unit, _blocks(book, "infra", unit, 4)) if family == 4 else (area, _blocks(book, "block", area, 6))
-        if claim.kind in ("host", "svc"):
-            zone = claim.key.rpartition(":")[0]
-            return zone, _blocks(book, "zone", zone, family)
-        if family == 4:
-            return unit, _blocks(book, "block", unit, 4)
-        if claim.kind == "zone":
-            need = wanted.keys["zone"][claim.key]
-            area = need.area or need.key
-        return area, _blocks(book, "block", area, 6)
+            self.mistakes.append(Mistake(claim.place(), None, None, "JB1350", claim.key, what, cure))
 
 
 _DEVICE = "Devices are named <region code>-<role><number> as `jinbao plan export` lists them; sites.yml decides which there are."
 
 
-def _blocks(book: Ledger, kind: str, key: str, family: int) -> list[Block]:
-    """Every block under a key of either family, further ones (`#2`, `#6.2`) included."""
-    found = []
-    for mark in ("#", "#6."):
-        for number in range(1, 100):
-            grant = book.get(kind, key if number == 1 else f"{key}{mark}{number}")
-            if grant is None:
-                break
-            if grant[family == 6] != NONE:
-                found.append(addressing.parse(grant[family == 6], family))
-    return found
-
-
-class _Row:
+class _Row(msgspec.Struct, frozen=True, gc=False):
     """One row: its values by column."""
 
-    __slots__ = ("number", "table", "values")
-
-    def __init__(self, table: Found, number: int, values: tuple[str, ...]) -> None:
-        self.table, self.number, self.values = table, number, values
+    table: Found
+    number: int
+    cells: dict[str, str]
 
     def get(self, column: str) -> str:
         """The value of a column; empty where the table has none."""
-        columns = self.table.columns
-        return self.values[columns.index(column)] if column in columns else ""
+        return self.cells.get(column, "")
 
 
 class _Wanted:

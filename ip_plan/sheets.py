@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -235,6 +236,7 @@ GONE = "是"
 _NOT_A_WORD = re.compile(r"[\s_\-:：()（）*/.]+")
 
 
+@lru_cache(4096)
 def words(text: str) -> str:
     """A header as it is compared: half-width, lower case, without spaces and punctuation."""
     return _NOT_A_WORD.sub("", unicodedata.normalize("NFKC", text).casefold())
@@ -269,3 +271,38 @@ def recognise(cells: Sequence[str]) -> tuple[Table, dict[str, list[int]]] | None
         if fits and (best is None or len(places) > len(best[1])):
             best = table, places
     return best
+
+
+# Words in cells
+
+
+def whole(text: str) -> str:
+    """A number as a spreadsheet saves it to CSV, without its `.0`."""
+    match = _FLOAT.fullmatch(text)
+    return match[1] if match else text
+
+
+def code(text: str) -> str:
+    """A region code as it is written in full: without `.0`, the ministry's with all its zeros."""
+    text = whole(text.lstrip("'").replace(" ", "").upper())
+    return "000000" if text == "0" else text
+
+
+def key(text: str) -> str:
+    """A key of the ledger, which may be nothing but a code."""
+    return code(text) if whole(text).isdecimal() else text
+
+
+_FLOAT = re.compile(r"([0-9]+)\.0+")
+
+
+def _reverse(spoken: Mapping[str, str], also: dict[str, str]) -> dict[str, str]:
+    found = {words(text): name for name, zh in spoken.items() for text in (zh, name)}
+    return found | also
+
+
+LEVEL_WORDS = _reverse(
+    LEVELS, {"省": "province", "市": "prefecture", "县": "county", "乡": "township", "乡镇": "township"}
+)
+KIND_WORDS = _reverse(REGION_KINDS, {})
+USE_WORDS = _reverse(USES, {"省本级": "home", "市本级": "block", "环回": "infra", "互联": "infra"})

@@ -175,6 +175,12 @@ def _xlsx(name: str, data: bytes) -> tuple[list[Found], list[Mistake]]:
         raise _Refused("JB1342", "it is protected with a password", "Save it without a password.") from None
     except calamine.CalamineError as error:
         raise _Refused("JB1341", f"the workbook is damaged: {str(error).splitlines()[0]}", _AGAIN) from None
+    except BaseException as error:
+        if (
+            type(error).__name__ != "PanicException"
+        ):  # what the reader's own assertions raise; it has no importable name
+            raise
+        raise _Refused("JB1341", "the workbook is damaged: the reader gave up", _AGAIN) from None
     return tables, mistakes
 
 
@@ -198,9 +204,10 @@ def _unpacked(data: bytes) -> dict[str, frozenset[str]]:
     for part in parts:
         watch = part.filename.startswith("xl/worksheets/")
         tail = b""
-        held = 0
+        held = check = 0
         for chunk in _inflate(data, part):
             held += len(chunk)
+            check = zlib.crc32(chunk, check)
             total += len(chunk)
             if total > UNPACKED_BYTES:
                 _bomb(f"it holds more than {UNPACKED_BYTES:,} bytes unpacked, and declares {declared:,}")
@@ -210,6 +217,9 @@ def _unpacked(data: bytes) -> dict[str, frozenset[str]]:
             tail = chunk[-32:]
         if held != part.file_size:
             what = f"its part {part.filename} declares {part.file_size:,} bytes and holds {held:,}"
+            raise _Refused("JB1341", f"the workbook is damaged: {what}", _AGAIN)
+        if check != part.CRC:
+            what = f"its part {part.filename} is not what was packed (CRC-32)"
             raise _Refused("JB1341", f"the workbook is damaged: {what}", _AGAIN)
     if not with_formulas:
         return {}
