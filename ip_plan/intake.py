@@ -21,7 +21,7 @@ from ip_plan import plan as plans
 from ip_plan.addressing import Block
 from ip_plan.claims import SUPERNET, Claim, Claims
 from ip_plan.compile import NATION
-from ip_plan.divisions import Divisions
+from ip_plan.division_table import Divisions
 from ip_plan.grants import NONE, Need
 from ip_plan.layout import DEPTH, MINISTRY, lay_out, needs, province_key
 from ip_plan.ledger import Key
