@@ -49,6 +49,8 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
 
 
 SUPERNET = ("supernet", "the supernet")
+ANY = "the province"
+"""In place of a holder's key: any of its kind, for what moved to another unit of the province and keeps its addresses."""
 
 Claims = dict[tuple[str, str, str], Claim]
 
@@ -113,7 +115,7 @@ def _derive_areas(plan: Plan, claims: Claims, books: Mapping[str, Ledger]) -> No
         if claim.kind not in ("zone", "infra") or claim.holders is None or claim.blocks[1] is None:
             continue
         kind, area = claim.holders[1]
-        if books[claim.shard].get(kind, area) is None:
+        if area != ANY and books[claim.shard].get(kind, area) is None:
             block = (claim.blocks[1][0] >> step << step, county)
             second = addressing.write(block, 6)
             books[claim.shard].put(kind, area, NONE, second)
@@ -187,6 +189,9 @@ def _hold(context: _Context, shard: str) -> list[Mistake]:
 
 def held_by(book: Ledger, kind: str, key: str, family: int) -> list[Block]:
     """Every block under a key of a family, further ones (`#2`, `#6.2`) included."""
+    if key == ANY:
+        values = [grant[family == 6] for grant in book.of(kind).values()]
+        return [addressing.parse(value, family) for value in values if value != NONE]
     found = []
     for mark in ("#", "#6."):
         for number in range(1 if mark == "#" else 2, 1000):

@@ -1,9 +1,10 @@
-"""`jinbao plan`: init, check, compile, show, export, import, schema."""
+"""`jinbao plan`: init, check, compile, show, export, import, moved, schema."""
 
 from __future__ import annotations
 
 import shutil
 import time
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -149,6 +150,28 @@ def import_(
             )
             for path in taken.changed:
                 print(f"~ {path}")
+
+
+def moved(plan: Plan = invocation.PLAN, state: State = invocation.STATE, format: Format = "table") -> None:
+    """Regions that moved and keep their addresses in another's block until they are renumbered."""
+    from ground import clock
+    from ip_plan import compile as compiler
+    from ip_plan import divisions
+    from ip_plan import plan as plans
+
+    with invocation.guarded():
+        found = divisions.moved(compiler.compiled(plan, state), plans.load(plan).plan.changes)
+        if format == "json":
+            invocation.emit(found)
+            return
+        today = clock.moment(clock.now()).date()
+        for each in found:
+            age = f"since {each.since} ({(today - date.fromisoformat(each.since)).days} days)" if each.since else ""
+            print(
+                f"{each.name} ({each.region}): {each.sites} sites, served by {each.served_by}, "
+                f"addresses in the blocks of {each.holder} {age}".rstrip()
+            )
+        print(f"{len(found)} regions moved with their addresses")
 
 
 @app.command()

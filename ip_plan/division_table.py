@@ -13,7 +13,7 @@ import msgspec
 
 from ground import files
 from ground.mistake import Mistake
-from ip_plan import regions, sheets
+from ip_plan import divisions, regions, sheets
 from ip_plan.layout import MINISTRY
 from ip_plan.plan import Plan
 from ip_plan.spreadsheet import Found
@@ -83,7 +83,8 @@ class Divisions:
                 mistake = msgspec.structs.replace(mistake, file=place, line=None, column=None)
             self.mistakes.append(mistake)
         if not mistakes:
-            self.regions = found
+            self.regions, wrong = divisions.apply(found, self.plan.plan.changes, self.plan.documents["plan.yml"])
+            self.mistakes += wrong
 
     def write(self, plan: Plan) -> list[str]:
         """Write regions.csv, and name it in plan.yml where that names the shipped data. Returns the files that changed."""

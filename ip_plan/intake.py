@@ -19,7 +19,7 @@ from ip_plan import addressing, assemble, claims, sheets, spreadsheet
 from ip_plan import ledger as ledgers
 from ip_plan import plan as plans
 from ip_plan.addressing import Block
-from ip_plan.claims import SUPERNET, Claim, Claims
+from ip_plan.claims import ANY, SUPERNET, Claim, Claims
 from ip_plan.compile import NATION
 from ip_plan.division_table import Divisions
 from ip_plan.grants import NONE, Need
@@ -147,7 +147,11 @@ class _Desk:
         if self.plan.regions[name].level == "province":
             self._word(row, "label", NATION, "label", self.layout.key[name], label, MINISTRY)
         elif self.plan.regions[name].level != "ministry":
-            parent = self.layout.key[assemble.named_parent(self.plan.regions, name)]
+            parent = sheets.code(row.get("above")) or self.layout.key[assemble.named_parent(self.plan.regions, name)]
+            if parent not in self.code_of and row.get("above"):
+                cure = "Write the code under which the region above was first granted, or empty the cell."
+                self._wrong(row, "above", "JB1349", parent, "no region of the plan has this code", cure)
+                return
             self._word(row, "label", self._shard(name), "label", self.layout.key[name], label, parent)
 
     def _numbers(self, row: _Row) -> None:
@@ -439,19 +443,30 @@ class _Desk:
     def _holders(self, name: str, kind: str, key: str, need: Need | None) -> tuple[Key, Key]:
         """The keys in whose blocks an address of each family has to lie."""
         unit = self.layout.unit[name]
+        moved = self._moved(name)
         if kind == "province":
             return SUPERNET, SUPERNET
         if kind == "block":
             above = ("province", self.layout.key[self.top[name]])
             owner = self.wanted(self.top[name]).unit_of_area.get(key)
-            return above, ("block", owner) if owner else above
+            return above, ("block", ANY if moved else owner) if owner else above
         if kind in ("host", "svc"):
             zone = ("zone", key.rpartition(":")[0])
             return zone, zone
         if kind == "zone":
             assert need is not None
-            return ("block", unit), ("block", need.area or need.key)
+            return ("block", ANY if moved else unit), ("block", need.area or need.key)
+        if moved:
+            return ("infra", ANY), ("block", ANY)
         return ("block" if kind == "infra" else "infra", unit), ("block", f"{unit}:infra")
+
+    def _moved(self, name: str) -> bool:
+        """Whether the change table moved a region, or one above it: its addresses may lie in another unit's blocks."""
+        while name:
+            if name in self.plan.former:
+                return True
+            name = self.plan.regions[name].parent
+        return False
 
     def _address(
         self, row: _Row, name: str, kind: str, key: str, four: Block | None, six: Block | None,

@@ -69,6 +69,7 @@ TABLES = (
             _in("communities", "居委会数", "Communities", 10, "居委会", "社区数", "社区"),
             _in("villages", "村委会数", "Villages", 10, "村委会", "行政村数", "村数", "行政村"),
             _in("label", "域名标签", "Label", 18, "标签"),
+            _in("above", "域名上级代码", "Code above in the name", 14),
             Column("domain", "域名", "Domain", 40),
             Column("serving", "服务中心所在区划", "Served by", 14),
             Column("group", "分组", "Group", 10),

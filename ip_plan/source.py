@@ -104,6 +104,8 @@ def _value(
         return [
             _value(item, (*path, index), places, constructor, file, mistakes) for index, item in enumerate(node.value)
         ]
+    if node.tag == "tag:yaml.org,2002:timestamp":  # a date is text here, in quotes or not
+        return node.value
     return constructor.construct_object(node, deep=True)
 
 

@@ -110,11 +110,13 @@ def _tables(plan: Plan, network: Network, own: Ledger, national: Ledger) -> Iter
 
     def regions() -> Iterator[Row]:
         for region in shard.regions:
-            carried.add(("label", key.get(region.code, region.code)))
+            name = ("label", key.get(region.code, region.code))
+            carried.add(name)
+            above = own.grants[name][1] if name in own.grants else ""
             reading = plan.regions[region.code].reading
             yield (
                 region.code, region.name, sheets.LEVELS[region.level], region.parent, sheets.REGION_KINDS[region.kind], reading,
-                region.communities, region.villages, region.label, region.domain, region.serving, region.group,
+                region.communities, region.villages, region.label, above, region.domain, region.serving, region.group,
             )  # fmt: skip
 
     def sites() -> Iterator[Row]:

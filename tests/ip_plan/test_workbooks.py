@@ -22,24 +22,32 @@ from ground import work
 from ground.mistake import Mistakes
 from ip_plan import claims, intake, sheets, spreadsheet, workbook
 from ip_plan.compile import compile_plan
+from ip_plan.network import load
 from tests.ip_plan import nation
 
 CODES = ("110000", "110100", "110101", "110102", "110101101", "110102101", "110200", "120000", "120100")
 ROWS = [nation.row(code, f"名{code}", "same" if code.startswith("1101") else f"r{code}") for code in CODES]
-CHANGES = {"code_changes": [{"old": "110103", "new": "110102", "reason": "撤县设区"}]}
+SAID = {"since": "2024-01-01", "reason": "区划调整"}
+CHANGES = {
+    "changes": [
+        {"kind": "code", "old": "110103", "new": "110102", **SAID},
+        {"kind": "move", "region": "110101", "to": "110200", **SAID},
+    ]
+}
 
 
 @pytest.fixture(scope="module")
 def offices(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], list[Path]]:
-    """The ledger of a compiled plan with an alias and tombstones, and its exported workbooks."""
+    """The ledger of a plan with an alias, tombstones and a county that moved with its addresses; its exported workbooks."""
     folder = tmp_path_factory.mktemp("offices")
     removed = nation.row("110103101", "撤并", "gone")
     removed = (*removed[:3], "110102", *removed[4:])
-    nation.write(folder / "plan", [*ROWS, removed], **CHANGES)
+    nation.write(folder / "plan", [*ROWS, removed], changes=CHANGES["changes"][:1])
     compile_plan(str(folder / "plan"), folder / "state", executor=nation.Inline())
     nation.write(folder / "plan", ROWS, **CHANGES)
     outcome = compile_plan(str(folder / "plan"), folder / "state", executor=nation.Inline())
     assert outcome.grants and any(b"gone" in body for body in nation.ledger_bytes(folder / "plan").values())
+    assert load(outcome.network).sites["110101:office1"].holder == "110100:centre1"
     written = workbook.export(str(folder / "plan"), folder / "state", outcome, folder / "out")
     assert [book.file.name for book in written] == ["00-部.xlsx", "11-名110000.xlsx", "12-名120000.xlsx"]
     again = workbook.export(str(folder / "plan"), folder / "state", outcome, folder / "out")
