@@ -152,6 +152,7 @@ def import_(
                 print(f"~ {path}")
 
 
+@app.command()
 def moved(plan: Plan = invocation.PLAN, state: State = invocation.STATE, format: Format = "table") -> None:
     """Regions that moved and keep their addresses in another's block until they are renumbered."""
     from ground import clock
