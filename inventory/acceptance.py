@@ -104,18 +104,15 @@ def _placed(one: Difference) -> str:
 
 def _with(goal: Config, before: Config, kept: Sequence[Difference]) -> Config:
     """The rendered configuration with the lines of the device that stay."""
-    sections = {
-        path: Section(each.kind, each.places, list(each.lines), each.sequence) for path, each in goal.sections.items()
-    }
+    sections = dict(goal.sections)
     for one in kept:
         path = (*one.section, one.line)
         for inside, section in before.sections.items():
             if inside[: len(path)] == path:
                 sections[inside] = section
         if path not in before.sections:
-            old = before.sections.get(one.section)
-            if one.section not in sections and old is not None:
-                sections[one.section] = Section(old.kind, old.places, [], old.sequence)
-            if one.line not in sections[one.section].lines:
-                sections[one.section].lines.append(one.line)
+            old = before.sections[one.section]
+            lines = sections[one.section].lines if one.section in sections else []
+            if one.line not in lines:
+                sections[one.section] = Section(old.kind, old.places, [*lines, one.line], old.sequence)
     return Config(sections)

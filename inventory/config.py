@@ -34,8 +34,7 @@ class Config(msgspec.Struct, frozen=True):
         """Whether both say the same: lines as a set, or in their order where it has a meaning."""
         return self.sections.keys() == other.sections.keys() and all(
             section.lines == other.sections[path].lines
-            if section.sequence
-            else set(section.lines) == set(other.sections[path].lines)
+            or (not section.sequence and set(section.lines) == set(other.sections[path].lines))
             for path, section in self.sections.items()
         )
 
@@ -66,10 +65,11 @@ def read(text: str, rules: Rules) -> Config:
     around: list[tuple[int, Path]] = []
     path: Path = ()
     current = sections[()]
+    opening = known.openers.get("", ())
     depth = 0
     for line in text.split("\n"):
         bare = line.strip()
-        if not bare or bare[0] in rules.comment or bare in known.ends or known.noise.match(bare):
+        if not bare or bare in known.ends or bare.startswith(rules.noise):
             continue
         indent = len(line) - len(line.lstrip(" "))
         if indent > depth:
@@ -78,18 +78,21 @@ def read(text: str, rules: Rules) -> Config:
                 path = (*path, current.lines.pop())
                 around.append((depth, path))
                 current = sections.setdefault(path, Section(UNKNOWN, {}, []))
+                opening = ()
         elif around and indent <= around[-1][0]:
             while around and indent <= around[-1][0]:
                 around.pop()
             path = around[-1][1] if around else ()
             current = sections[path]
+            opening = known.openers.get(current.kind, ())
         depth = indent
-        if (current.kind, bare.partition(" ")[0]) in known.openers:
+        if opening and bare.startswith(opening):
             opened = known.known(current.kind, bare, current.places)
             if opened is not None and opened.rule.opens:
                 path = (*path, bare)
                 around.append((indent, path))
                 current = sections.setdefault(path, Section(opened.rule.opens, opened.places, []))
+                opening = known.openers.get(current.kind, ())
                 continue
         current.lines.append(bare)
     _drop_silent(sections, known)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import functools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -70,21 +70,28 @@ class _Ready(msgspec.Struct, frozen=True):
 
 
 class _Terminal(msgspec.Struct):
-    """Sections by path, their lines sorted so that those with the same first words stand together."""
+    """What the device runs. Sections are copied when they are touched first, their lines sorted: those with the same
+    first words then stand together."""
 
-    sections: dict[Path, list[str]]
+    effects: dict[tuple[str, str], list[_Ready]]
+    running: dict[Path, Section]
+    """As it was given."""
+    lines: dict[Path, list[str]]
+    names: dict[Path, list[str]]
+    """The lines that open sections, by the section around them, sorted."""
     modes: dict[Path, str]
     at: Path = ()
 
 
 def apply(config: Config, commands: Iterable[str], behaviour: Behaviour) -> Config:
     """What a device that runs `config` runs after `commands`. Raises `Refusal`."""
-    terminal = _Terminal({path: sorted(section.lines) for path, section in config.sections.items()}, {(): ""})
-    effects = _effects(behaviour)
-    for path in sorted(config.sections):
+    names: dict[Path, list[str]] = {path: [] for path in config.sections}
+    for path in config.sections:
         if path:
-            found = _find(effects, terminal.modes.get(path[:-1], "?"), path[-1])
-            terminal.modes[path] = found[0].effect.enters if found else "?"
+            names[path[:-1]].append(path[-1])
+    for listed in names.values():
+        listed.sort()
+    terminal = _Terminal(_effects(behaviour), dict(config.sections), {}, names, {(): ""})
     for command in commands:
         bare = command.strip()
         if bare in behaviour.leaves:
@@ -92,14 +99,46 @@ def apply(config: Config, commands: Iterable[str], behaviour: Behaviour) -> Conf
                 raise Refusal(bare, "there is nothing to leave")
             terminal.at = terminal.at[:-1]
             continue
-        found = _find(effects, terminal.modes[terminal.at], bare)
+        found = _find(terminal.effects, _mode(terminal, terminal.at), bare)
         if found is None:
             raise Refusal(bare, f"unknown in {' / '.join(terminal.at) or 'the outermost mode'}")
         _take(terminal, bare, *found)
-    for path in sorted(terminal.sections, key=len, reverse=True):
-        if terminal.modes[path] in behaviour.vanishing and not terminal.sections[path] and not _inside(terminal, path):
-            del terminal.sections[path]
-    return Config({path: Section(terminal.modes[path], {}, lines) for path, lines in terminal.sections.items()})
+    for path in sorted(terminal.names, key=len, reverse=True):
+        bare_ = not (terminal.lines[path] if path in terminal.lines else terminal.running[path].lines)
+        if bare_ and not terminal.names[path] and _mode(terminal, path) in behaviour.vanishing:
+            _forget(terminal, path)
+    return Config({path: _section(terminal, path) for path in terminal.names})
+
+
+def _mode(terminal: _Terminal, path: Path) -> str:
+    """The mode of a section, as its opening line enters it."""
+    if path not in terminal.modes:
+        found = _find(terminal.effects, _mode(terminal, path[:-1]), path[-1])
+        terminal.modes[path] = found[0].effect.enters if found else "?"
+    return terminal.modes[path]
+
+
+def _section(terminal: _Terminal, path: Path) -> Section:
+    if path not in terminal.lines:
+        return terminal.running[path]
+    return Section(_mode(terminal, path), {}, terminal.lines[path])
+
+
+def _touched(terminal: _Terminal, path: Path) -> list[str]:
+    """The lines of a section, sorted, to look at and to change."""
+    if path not in terminal.lines:
+        terminal.lines[path] = sorted(terminal.running[path].lines)
+    return terminal.lines[path]
+
+
+def _forget(terminal: _Terminal, path: Path) -> None:
+    """Take a section away, with all that is in it."""
+    for name in list(terminal.names[path]):
+        _forget(terminal, (*path, name))
+    terminal.names[path[:-1]].remove(path[-1])
+    del terminal.names[path]
+    terminal.lines.pop(path, None)
+    terminal.running.pop(path, None)
 
 
 @functools.cache
@@ -114,7 +153,8 @@ def _effects(behaviour: Behaviour) -> dict[tuple[str, str], list[_Ready]]:
 def _word(text: str) -> str:
     """The word by which commands are looked up: the first, or the one after `no`."""
     words = text.split(" ", 2)
-    return words[1] if words[0] == "no" and len(words) > 1 else words[0]
+    word = words[1] if words[0] == "no" and len(words) > 1 else words[0]
+    return word.partition("(")[0]
 
 
 def _find(effects: dict[tuple[str, str], list[_Ready]], mode: str, command: str) -> tuple[_Ready, re.Match[str]] | None:
@@ -126,7 +166,7 @@ def _find(effects: dict[tuple[str, str], list[_Ready]], mode: str, command: str)
 
 def _take(terminal: _Terminal, command: str, ready: _Ready, found: re.Match[str]) -> None:
     effect = ready.effect
-    lines = terminal.sections[terminal.at]
+    lines = _touched(terminal, terminal.at)
     if effect.needs and not _there(terminal, [_filled(words, found) for words in effect.needs]):
         raise Refusal(command, f"there is no `{_filled(effect.needs[0], found)}` yet")
     if effect.passed[0]:
@@ -136,16 +176,25 @@ def _take(terminal: _Terminal, command: str, ready: _Ready, found: re.Match[str]
     for words in effect.erases:
         _erase(lines, _filled(words, found), ready.spares)
         if effect.below:
-            for path in _inside(terminal, terminal.at):
-                _erase(terminal.sections[path], _filled(words, found), ready.spares)
+            for name in terminal.names[terminal.at]:
+                _erase(_touched(terminal, (*terminal.at, name)), _filled(words, found), ready.spares)
     if effect.drops:
-        _drop(terminal, re.compile(_filled(effect.drops, found, re.escape)))
+        for name in _beside(terminal, effect.drops, found):
+            _forget(terminal, (*terminal.at, name))
     if effect.enters:
         _enter(terminal, command, effect, found)
     elif written := _filled(effect.writes, found):
         place = bisect.bisect_left(lines, written)
         if place == len(lines) or lines[place] != written:
             lines.insert(place, written)
+
+
+def _beside(terminal: _Terminal, pattern: str, found: re.Match[str]) -> list[str]:
+    """The opening lines in this section that fit a pattern."""
+    plain = _filled(re.split(r"[(.\[]|\\[a-z]", pattern)[0], found).rstrip()
+    names = list(_beginning(terminal.names[terminal.at], plain))
+    fits = re.compile(_filled(pattern, found, re.escape)) if names else None
+    return [name for name in names if fits and fits.fullmatch(name)]
 
 
 def _filled(text: str, found: re.Match[str], spelled: Callable[[str], str] = str) -> str:
@@ -158,7 +207,7 @@ def _filled(text: str, found: re.Match[str], spelled: Callable[[str], str] = str
 def _there(terminal: _Terminal, wanted: Sequence[str]) -> bool:
     """Whether a line of this section, or of one around it, begins with one of `wanted`."""
     return any(
-        next(iter(_beginning(terminal.sections[terminal.at[:length]], words)), "")
+        next(iter(_beginning(_touched(terminal, terminal.at[:length]), words)), "")
         for length in range(len(terminal.at), -1, -1)
         for words in wanted
     )
@@ -166,48 +215,36 @@ def _there(terminal: _Terminal, wanted: Sequence[str]) -> bool:
 
 def _enter(terminal: _Terminal, command: str, effect: Effect, found: re.Match[str]) -> None:
     path = (*terminal.at, command)
-    if path not in terminal.sections:
-        old = None
-        if effect.alone or effect.instead:
-            pattern = re.compile(_filled(effect.alone or effect.instead, found, re.escape))
-            depth = len(path)
-            old = next(
-                (one for one in terminal.sections if len(one) == depth and one[:-1] == terminal.at and pattern.fullmatch(one[-1])),
-                None,
-            )  # fmt: skip
-        if old and effect.alone:
-            raise Refusal(command, f"`{old[-1]}` is there already")
-        terminal.sections[path] = terminal.sections.pop(old) if old else []
+    if path not in terminal.names:
+        pattern = effect.alone or effect.instead
+        others = _beside(terminal, pattern, found) if pattern else []
+        if others and effect.alone:
+            raise Refusal(command, f"`{others[0]}` is there already")
+        lines: list[str] = []
+        if others:
+            old = (*terminal.at, others[0])
+            lines = _touched(terminal, old)
+            _forget(terminal, old)
+        terminal.lines[path] = lines
         terminal.modes[path] = effect.enters
+        terminal.names[path] = []
+        bisect.insort(terminal.names[terminal.at], command)
     terminal.at = path
 
 
-def _drop(terminal: _Terminal, pattern: re.Pattern[str]) -> None:
-    depth = len(terminal.at)
-    gone = [
-        path
-        for path in terminal.sections
-        if len(path) > depth and path[:depth] == terminal.at and pattern.fullmatch(path[depth])
-    ]
-    for path in gone:
-        del terminal.sections[path]
-
-
-def _inside(terminal: _Terminal, at: Path) -> list[Path]:
-    return [path for path in terminal.sections if len(path) > len(at) and path[: len(at)] == at]
-
-
-def _beginning(lines: Sequence[str], words: str, *, whole: bool = True) -> Iterable[str]:
-    """The lines that begin with `words`; whole words unless said otherwise."""
+def _beginning(lines: Sequence[str], words: str) -> Iterator[str]:
+    """The lines that begin with `words`, whole words."""
     for number in range(bisect.bisect_left(lines, words), len(lines)):
         line = lines[number]
         if not line.startswith(words):
             return
-        if not whole or len(line) == len(words) or line[len(words)] == " ":
+        if len(line) == len(words) or line[len(words)] == " ":
             yield line
 
 
 def _erase(lines: list[str], words: str, spares: re.Pattern[str]) -> None:
+    first = last = bisect.bisect_left(lines, words)
+    while last < len(lines) and lines[last].startswith(words):
+        last += 1
     gone = {line for line in _beginning(lines, words) if not spares.search(line)}
-    if gone:
-        lines[:] = [line for line in lines if line not in gone]
+    lines[first:last] = [line for line in lines[first:last] if line not in gone]

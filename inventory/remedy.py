@@ -261,7 +261,10 @@ def order(steps: Sequence[Step]) -> list[Step]:
     """
     todo = list(steps)
     while True:
-        ordered = _sorted(todo, _edges(todo))
+        before = _edges(todo)
+        ordered = _sorted(todo, _together(todo, before))
+        if len(ordered) < len(todo):
+            ordered = _sorted(todo, before)
         waiting = sorted(set(range(len(todo))) - set(ordered))
         number = next((one for one in waiting if todo[one].undo and todo[one].frees), None)
         if number is None:
@@ -308,6 +311,23 @@ def _edges(steps: Sequence[Step]) -> list[set[int]]:
     return before
 
 
+def _together(steps: Sequence[Step], before: Sequence[set[int]]) -> list[set[int]]:
+    """The same with every section opened only when all that comes into it is ready: an entry that is there without its
+    conditions lets everything through."""
+    opens = {step.opens: number for number, step in enumerate(steps) if step.opens is not None}
+    inside: dict[Path, set[int]] = {path: set() for path in opens}
+    for number, step in enumerate(steps):
+        if step.turn == MAKE:
+            for length in range(1, len(step.path) + 1):
+                if step.path[:length] in opens:
+                    inside[step.path[:length]].add(number)
+    found = [set(wanted) for wanted in before]
+    for path, members in inside.items():
+        outside = {one for number in members for one in before[number]} - members
+        found[opens[path]] |= outside - {opens[path]}
+    return found
+
+
 def _sorted(steps: Sequence[Step], before: Sequence[set[int]]) -> list[int]:
     """The steps whose forerunners are done, those that make first, staying in a section as long as that goes."""
     after: list[list[int]] = [[] for _ in steps]
@@ -346,6 +366,7 @@ def _sorted(steps: Sequence[Step], before: Sequence[set[int]]) -> list[int]:
             open_[one] -= 1
             if not open_[one]:
                 offer(one)
+        current = steps[number].opens or current
 
 
 def _written(draft: _Draft, ordered: Sequence[Step]) -> Iterator[str]:

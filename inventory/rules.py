@@ -58,16 +58,14 @@ class Rules(msgspec.Struct, frozen=True):
 
     name: str
     lines: tuple[Rule, ...]
-    comment: str
-    """Signs with which lines begin that say nothing."""
     leaves: tuple[tuple[str, str], ...]
     """Kind of section → what leaves it; the kind `` is for all others."""
     first: str
     """Regular expression for a line that a whole running configuration has near its top, so that no other is taken for it."""
     last: str
     """The line with which a whole one ends."""
-    noise: str = "$^"
-    """Regular expression for lines that are no configuration."""
+    noise: tuple[str, ...] = ()
+    """How lines begin that are no configuration."""
     guards: tuple[Guard, ...] = ()
 
 
@@ -120,11 +118,10 @@ class Grammar(msgspec.Struct, frozen=True):
     rules: Rules
     forms: dict[tuple[str, str], tuple[_Form, ...]]
     """(kind of section, first word) → what the line may be."""
-    openers: frozenset[tuple[str, str]]
-    """Where a line may open a section."""
+    openers: dict[str, tuple[str, ...]]
+    """Kind of section → the first words of lines that may open one inside it."""
     defaults: frozenset[str]
     ends: frozenset[str]
-    noise: re.Pattern[str]
     vanishing: frozenset[str]
     """Kinds of sections that go with their last line."""
     owners: frozenset[str]
@@ -153,16 +150,19 @@ _PLACE = re.compile(r"([{<])(\w+)(?::([^}>]+))?(\+?)[}>]")
 def grammar(rules: Rules) -> Grammar:
     """The rules of a dialect, made ready once."""
     forms: dict[tuple[str, str], list[_Form]] = {}
+    openers: dict[str, set[str]] = {}
     for rule in rules.lines:
         form = _form(rule)
-        forms.setdefault((rule.at, rule.form.partition(" ")[0]), []).append(form)
+        word = rule.form.partition(" ")[0]
+        forms.setdefault((rule.at, word), []).append(form)
+        if rule.opens:
+            openers.setdefault(rule.at, set()).add(word)
     return Grammar(
         rules,
         {key: tuple(listed) for key, listed in forms.items()},
-        frozenset((rule.at, rule.form.partition(" ")[0]) for rule in rules.lines if rule.opens),
+        {kind: tuple(sorted(words)) for kind, words in openers.items()},
         frozenset(rule.default for rule in rules.lines if rule.default),
         frozenset({*dict(rules.leaves).values(), rules.last}),
-        re.compile(rules.noise),
         frozenset(rule.opens for rule in rules.lines if rule.opens and not rule.remove),
         frozenset(rule.of for rule in rules.lines if rule.of),
     )
@@ -172,6 +172,7 @@ def _form(rule: Rule) -> _Form:
     pattern = ""
     identity = []
     for word in rule.form.split(" "):
+        assert word.count("{") == word.count("}"), f"a place with a space in it: {rule.form}"
         opened, closed = word.startswith("["), word.endswith("]")
         word = word.strip("[]")
         place = _PLACE.fullmatch(word)

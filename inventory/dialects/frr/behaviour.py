@@ -42,7 +42,9 @@ def _as_said(words: str) -> str:
 NEIGHBOUR = (r"neighbor \1 remote-as", r"neighbor \1 peer-group")
 
 _TOP = (
-    *_sets("", "hostname"),
+    Effect("", r"hostname \S+", erases=("hostname",)),
+    # It keeps the name.
+    Effect("", "no hostname", writes=""),
     *_sets("", "log (syslog|file|stdout|timestamp|facility)", ".*"),
     Effect("", "log (syslog|stdout)"),
     *_switch("", "service (integrated-vtysh-config|password-encryption)"),
@@ -108,9 +110,7 @@ _ROUTE_MAP = (
     *_sets("route-map", "on-match"),
 )
 
-_ON = (
-    "as-override|default-originate|next-hop-self|remove-private-AS|route-reflector-client|soft-reconfiguration inbound"
-)
+_ON = "allowas-in|as-override|default-originate|next-hop-self|remove-private-AS|route-reflector-client"
 
 _BGP = (
     *_sets("bgp", "bgp router-id"),
@@ -139,9 +139,10 @@ _BGP = (
     *_sets("bgp", r"neighbor (\S+) ebgp-multihop", r"\d+", needs=NEIGHBOUR),
     *_switch(
         "bgp",
-        r"neighbor (\S+) (capability extended-nexthop|disable-connected-check|ebgp-multihop|passive|shutdown)",
+        r"neighbor (\S+) (disable-connected-check|ebgp-multihop|passive|shutdown)",
         needs=NEIGHBOUR,
     ),
+    *_switch("bgp", r"neighbor (\S+) capability (\S+)", needs=NEIGHBOUR),
     Effect("bgp", "address-family (?:ipv4|ipv6) unicast", enters="family"),
 )
 
@@ -153,7 +154,7 @@ _ADDRESSES = (
     # A second line is added to the first, so that only the one for a protocol that is not there says what stands then.
     Effect("family", r"redistribute (\S+)( .*)?", passed=(r"redistribute \1", "")),
     _takes("family", r"no redistribute (\S+)( .*)?", r"redistribute \1"),
-    *_switch("family", r"neighbor (\S+) activate"),
+    *_switch("family", r"neighbor (\S+) activate", needs=NEIGHBOUR),
     *(
         effect
         for way, other in (("in", "out"), ("out", "in"))
@@ -172,8 +173,9 @@ _ADDRESSES = (
             ),
         )
     ),
-    *_sets("family", r"neighbor (\S+) (maximum-prefix|allowas-in|weight)", ".*"),
-    Effect("family", rf"neighbor (\S+) (allowas-in|{_ON})"),
+    *_sets("family", r"neighbor (\S+) (maximum-prefix|weight)", needs=NEIGHBOUR),
+    *_switch("family", r"neighbor (\S+) soft-reconfiguration (\S+)", needs=NEIGHBOUR),
+    Effect("family", rf"neighbor (\S+) ({_ON})( .*)?", erases=(r"neighbor \1 \2",), needs=NEIGHBOUR),
     _takes("family", rf"no neighbor (\S+) ({_ON})( .*)?", r"neighbor \1 \2"),
 )
 

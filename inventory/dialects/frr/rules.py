@@ -109,10 +109,11 @@ _BGP = (
         remove="no neighbor {peer} {what}",
     ),
     Rule(
-        "neighbor {peer} {what:capability extended-nexthop|disable-connected-check|ebgp-multihop|passive|shutdown}",
+        "neighbor {peer} {what:disable-connected-check|ebgp-multihop|passive|shutdown}",
         at="bgp",
         of=PEER,
     ),
+    Rule("neighbor {peer} capability {what}", at="bgp", of=PEER),
     Rule("address-family {afi} {safi}", at="bgp", opens="family", remove=""),
     Rule("network {prefix} [route-map <map>]", at="family", remove="no network {prefix}", uses=("route-map {map}",)),
     Rule("aggregate-address {prefix} [<how+>]", at="family", remove="no aggregate-address {prefix}"),
@@ -142,12 +143,13 @@ _BGP = (
     ),
     Rule("neighbor {peer} maximum-prefix <value+>", at="family", of=PEER, gives=("policy of {peer}",)),
     Rule(
-        "neighbor {peer} {what:allowas-in|as-override|default-originate|next-hop-self|remove-private-AS|route-reflector-client|"
-        "soft-reconfiguration inbound|weight} [<value+>]",
+        "neighbor {peer} {what:allowas-in|as-override|default-originate|next-hop-self|remove-private-AS|"
+        "route-reflector-client|weight} [<value+>]",
         at="family",
         of=PEER,
         remove="no neighbor {peer} {what}",
     ),
+    Rule("neighbor {peer} soft-reconfiguration {what}", at="family", of=PEER),
 )
 
 _OSPF = tuple(
@@ -210,11 +212,10 @@ _BFD = (
 RULES = Rules(
     name="frr",
     lines=(*_TOP, *_ROUTE_MAP, *_BGP, *_OSPF, *_INTERFACE, *_BFD),
-    comment="!#",
     leaves=(("", "exit"), ("family", "exit-address-family")),
     first=r"frr version ",
     last="end",
-    noise=r"Building configuration\.\.\.|Current configuration:|frr version ",
+    noise=("!", "#", "Building configuration...", "Current configuration:", "frr version "),
     guards=(
         Guard(
             f"^interface {MANAGEMENT}$",

@@ -30,7 +30,7 @@ def plan(running: Config, rendered: Config) -> Plan:
     commands = [line for table in sorted(changed) for line in written(rendered, table)]
     cut = []
     if changed and not _reachable("\n".join(line for table in sorted(ours) for line in written(rendered, table))):
-        cut = [(f"table {table}", f"nothing would come in over {MANAGEMENT} any more") for table in sorted(changed)]
+        cut = [(table, f"nothing would come in over {MANAGEMENT} any more") for table in sorted(changed)]
     return Plan(tuple(commands), kept, (), tuple(cut), ())
 
 
