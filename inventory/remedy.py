@@ -17,7 +17,8 @@ from inventory.config import UNKNOWN, Config, Path, Section
 from inventory.diff import Difference, aligned
 from inventory.rules import Grammar, Known
 
-MAKE, BREAK, LAST = 0, 1, 2
+MAKE, CLEAR, BREAK, LAST = 0, 1, 2, 3
+"""Turns: what makes, what breaks so that something can be made, what only breaks, what touches the path to the device."""
 
 
 class Step(msgspec.Struct):
@@ -262,6 +263,7 @@ def order(steps: Sequence[Step]) -> list[Step]:
     todo = list(steps)
     while True:
         before = _edges(todo)
+        _clear(todo, before)
         ordered = _sorted(todo, _together(todo, before))
         if len(ordered) < len(todo):
             ordered = _sorted(todo, before)
@@ -311,6 +313,16 @@ def _edges(steps: Sequence[Step]) -> list[set[int]]:
     return before
 
 
+def _clear(steps: Sequence[Step], before: Sequence[set[int]]) -> None:
+    """Of the steps that break, let those go first for which one that makes is waiting."""
+    ahead = [number for number, step in enumerate(steps) if step.turn == MAKE]
+    while ahead:
+        for one in before[ahead.pop()]:
+            if steps[one].turn == BREAK:
+                steps[one].turn = CLEAR
+                ahead.append(one)
+
+
 def _together(steps: Sequence[Step], before: Sequence[set[int]]) -> list[set[int]]:
     """The same with every section opened only when all that comes into it is ready: an entry that is there without its
     conditions lets everything through."""
@@ -335,8 +347,8 @@ def _sorted(steps: Sequence[Step], before: Sequence[set[int]]) -> list[int]:
     for number, wanted in enumerate(before):
         for one in wanted:
             after[one].append(number)
-    ready: list[dict[Path, list[int]]] = [{}, {}, {}]
-    sections: list[list[Path]] = [[], [], []]
+    ready: list[dict[Path, list[int]]] = [{} for _ in range(LAST + 1)]
+    sections: list[list[Path]] = [[] for _ in range(LAST + 1)]
 
     def offer(number: int) -> None:
         turn, path = steps[number].turn, steps[number].path
@@ -351,7 +363,7 @@ def _sorted(steps: Sequence[Step], before: Sequence[set[int]]) -> list[int]:
     done: list[int] = []
     current: Path = ()
     while True:
-        turn = next((turn for turn in (MAKE, BREAK, LAST) if ready[turn]), None)
+        turn = next((turn for turn, listed in enumerate(ready) if listed), None)
         if turn is None:
             return done
         if current not in ready[turn]:
