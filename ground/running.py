@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from ground import files, mistake
+from ground import clock, files, mistake
 
 DIGITS = 16
 
@@ -42,7 +42,7 @@ def keep(state: Path, target: str, device: str, dialect: str, text: str, moment:
     name = f"{dialect}-{moment.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}-{sha256[:DIGITS]}.conf"
     path = folder(state, target) / device / name
     files.write(path, data, 0o600)
-    return Fetched(device, dialect, moment.astimezone(UTC).isoformat(), sha256, str(path))
+    return Fetched(device, dialect, clock.stamp(moment), sha256, str(path))
 
 
 def latest(state: Path, target: str, device: str, dialect: str) -> tuple[Path, str] | None:

@@ -87,7 +87,8 @@ def told(one: Remedy, kept: tuple[Path, Path] | None) -> Iterator[str]:
     if one.right:
         yield f"{one.device} {one.dialect}: as rendered"
         return
-    yield f"{one.device} {one.dialect}: {len(one.differences)} lines differ"
+    if one.differences:
+        yield f"{one.device} {one.dialect}: {len(one.differences)} lines differ"
     listed = list(by_section(one.differences))
     yield from listed[:LINES]
     if len(listed) > LINES:

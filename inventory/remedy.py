@@ -99,9 +99,10 @@ def plan(running: Config, rendered: Config, known: Grammar) -> Plan:
 
 def _section(draft: _Draft, path: Path, old: Section | None, new: Section | None) -> None:
     """A section that comes, goes, or changes the value of its opening line."""
-    if (old is not None and new is not None and path not in draft.renamed) or path[:-1] in draft.left:
-        if path[:-1] in draft.left:
-            draft.left.add(path)
+    if path[:-1] in draft.left:
+        draft.left.add(path)
+        return
+    if old is not None and new is not None and path not in draft.renamed:
         return
     above = draft.rendered.get(path[:-1]) or draft.running[path[:-1]]
     line = draft.known.known(above.kind, path[-1], above.places)

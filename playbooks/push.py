@@ -74,7 +74,7 @@ def _reason(answer: Answer) -> str:
     return said or (f"exit {answer.code}" if answer.code is not None else "could not be reached")
 
 
-def remedies(state: Path, fetched: Iterable[Fetched], wanted: Sequence[Intended]) -> list[Remedy]:
+def remedies(fetched: Iterable[Fetched], wanted: Sequence[Intended]) -> list[Remedy]:
     """What each of the configurations just fetched needs; JB4100 where a device did not answer."""
     by_name = {(one.device, one.dialect.name): one for one in wanted}
     found = []
@@ -128,7 +128,7 @@ def push(
         programs = {name: _TAKE.format(sha256=files.sha256(text), send=dialect.send) for name, text in texts.items()}
         answers = remote.run_all(session, programs, given=texts, seconds=SECONDS)
         after = fetch(session, state, target, [goals[name, dialect.name] for name in answers])
-        left = {one.device: one for one in remedies(state, after, wanted)}
+        left = {one.device: one for one in remedies(after, wanted)}
         for name, (fetched, remedy) in todo.items():
             if name in moved:
                 cure = "Nothing was sent. Run this again and look at what it shows."

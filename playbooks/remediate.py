@@ -65,8 +65,11 @@ def run(order: Order, consent: Callable[[Seen], None], format: str) -> int:
     wanted = command.wanted(order.plan, order.at, order.state, order.limit)
     session = remote.session(reaches)
     try:
-        fetched = push.fetch(session, order.state, order.at, wanted)
-        remedies = push.remedies(order.state, fetched, wanted)
+        with invocation.steps() as told:
+            told(f"fetching {len(wanted)} configurations")
+            fetched = push.fetch(session, order.state, order.at, wanted)
+            told("comparing them")
+            remedies = push.remedies(fetched, wanted)
         kept = {(one.device, one.dialect): command.keep(order.state, order.at, one) for one in remedies if one.commands}
         if format == "table":
             for one in remedies:
@@ -79,7 +82,9 @@ def run(order: Order, consent: Callable[[Seen], None], format: str) -> int:
         consent(_seen(order, remedies, len(reaches), {one.device for one in fetched if one.reason}))
         rollbacks = {key: back for key, (_, back) in kept.items()}
         pairs = list(zip(fetched, remedies, strict=True))
-        pushed = push.push(session, order.state, order.at, wanted, pairs, rollbacks)
+        with invocation.steps() as told:
+            told(f"sending commands for {len(kept)} configurations")
+            pushed = push.push(session, order.state, order.at, wanted, pairs, rollbacks)
     finally:
         remote.close(session)
     if format == "json":

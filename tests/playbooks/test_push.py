@@ -102,6 +102,8 @@ def changed_by_hand(drift: Drift) -> None:
     # Not one of those through which the offices are reached.
     peer = next(line.split()[1] for line in text.splitlines() if line.endswith("description 640000-r1"))
     drift.types(ROUTER, f"router bgp {asn}", f"no neighbor {peer}")
+    group = ("neighbor HAND peer-group", "neighbor HAND remote-as 65000", "neighbor 10.255.255.1 peer-group HAND")
+    drift.types(ROUTER, f"router bgp {asn}", *group)
     drift.types(ROUTER, "ip prefix-list TO-640000-r2 seq 99 permit 0.0.0.0/0 le 32")
     drift.types(ROUTER, "route-map OUT-640000-r2 deny 40", "set metric 7")
     drift.types(ROUTER, "bfd", "profile LINE", "detect-multiplier 9")
@@ -220,7 +222,7 @@ def test_a_device_that_changed_since_it_was_shown_gets_nothing(drift: Drift) -> 
     drift.types(ROUTER, "ip prefix-list HAND seq 5 permit 10.0.0.0/8")
     wanted = [one for one in command.wanted("pilot", AT, drift.state, ROUTER) if one.dialect is FRR]
     fetched = push.fetch(drift.session, drift.state, AT, wanted)
-    [remedy] = push.remedies(drift.state, fetched, wanted)
+    [remedy] = push.remedies(fetched, wanted)
     rollbacks = {(ROUTER, "frr"): command.keep(drift.state, AT, remedy)[1]}
     drift.types(ROUTER, "ip prefix-list HAND seq 10 permit 10.1.0.0/16")
     [pushed] = push.push(drift.session, drift.state, AT, wanted, [(fetched[0], remedy)], rollbacks)
@@ -233,7 +235,7 @@ def test_what_the_device_refuses_is_told(drift: Drift) -> None:
     drift.types(ROUTER, "ip prefix-list HAND seq 5 permit 10.0.0.0/8")
     wanted = [one for one in command.wanted("pilot", AT, drift.state, ROUTER) if one.dialect is FRR]
     fetched = push.fetch(drift.session, drift.state, AT, wanted)
-    [remedy] = push.remedies(drift.state, fetched, wanted)
+    [remedy] = push.remedies(fetched, wanted)
     wrong = msgspec.structs.replace(remedy, commands=("no ip route 10.250.0.0/16 192.0.2.1", "nonsense"))
     rollbacks = {(ROUTER, "frr"): command.keep(drift.state, AT, remedy)[1]}
     [pushed] = push.push(drift.session, drift.state, AT, wanted, [(fetched[0], wrong)], rollbacks)

@@ -124,7 +124,7 @@ _BGP = (
     _takes("bgp", r"no neighbor (\S+) peer-group", r"neighbor \1", below=True),
     Effect("bgp", r"neighbor (\S+) remote-as \S+", erases=(r"neighbor \1 remote-as",)),
     Effect("bgp", r"neighbor (\S+) peer-group"),
-    *_sets("bgp", r"neighbor (\S+) peer-group", needs=(r"neighbor \2 peer-group",)),
+    Effect("bgp", r"neighbor (\S+) peer-group (\S+)", needs=(r"neighbor \2 peer-group",)),
     # A profile brings the session with it, and goes with it.
     Effect("bgp", r"neighbor (\S+) bfd", needs=NEIGHBOUR),
     _takes("bgp", r"no neighbor (\S+) bfd", r"neighbor \1 bfd"),

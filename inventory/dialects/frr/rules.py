@@ -91,13 +91,21 @@ _BGP = (
         uses=("activation by name",),
     ),
     Rule(
-        "neighbor {peer} remote-as <asn>",
+        "neighbor {peer:[0-9a-f]*[.:][0-9a-f.:]*} remote-as <asn>",
         at="bgp",
         remove="no neighbor {peer}",
         gives=(PEER,),
         uses=("activation by name",),
     ),
-    Rule("neighbor {peer} peer-group <group>", at="bgp", of=PEER, uses=("neighbour {group}",)),
+    # Of a group.
+    Rule("neighbor {peer} remote-as <asn>", at="bgp", of=PEER, remove="no neighbor {peer} remote-as"),
+    Rule(
+        "neighbor {peer} peer-group <group>",
+        at="bgp",
+        remove="no neighbor {peer}",
+        gives=(PEER,),
+        uses=("neighbour {group}",),
+    ),
     Rule("neighbor {peer} bfd", at="bgp", of=PEER, gives=("bfd of {peer}",)),
     Rule("neighbor {peer} bfd profile <profile>", at="bgp", of="bfd of {peer}", uses=("bfd profile {profile}",)),
     Rule("neighbor {peer} timers connect <seconds>", at="bgp", of=PEER),
