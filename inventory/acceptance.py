@@ -34,6 +34,8 @@ class Remedy(msgspec.Struct, frozen=True):
     """(command, reason): done last, since it touches the path to the device."""
     mistakes: tuple[Mistake, ...] = ()
     """Why there are no commands."""
+    file: str = ""
+    """The copy of what the device runs, from which this was made."""
 
     @property
     def right(self) -> bool:
@@ -48,13 +50,13 @@ def remedy(dialect: Dialect, device: str, running: str, rendered: str, file: str
         before, goal = dialect.read(running), dialect.read(rendered)
         found = tuple(differences(before, goal, dialect.known))
         if not found:
-            return Remedy(device, dialect.name, ())
+            return Remedy(device, dialect.name, (), file=file)
         plan = dialect.plan(before, goal)
     except Mistakes as mistakes:
         named = [
             msgspec.structs.replace(one, object=one.object or device, file=one.file or file) for one in mistakes.found
         ]
-        return Remedy(device, dialect.name, (), mistakes=tuple(named))
+        return Remedy(device, dialect.name, (), mistakes=tuple(named), file=file)
     wrong = [
         Mistake(
             dialect.target, None, None, "JB2105", device, f"no rule of {dialect.name} knows `{_placed(one)}`",
@@ -81,8 +83,8 @@ def remedy(dialect: Dialect, device: str, running: str, rendered: str, file: str
                 Mistake(file, None, None, "JB2106", device, f"it cannot be shown that commands lead there: {why}", cure)
             )
     if wrong:
-        return Remedy(device, dialect.name, found, kept=plan.kept, mistakes=tuple(wrong))
-    return Remedy(device, dialect.name, found, plan.commands, tuple(back), plan.kept, plan.last)
+        return Remedy(device, dialect.name, found, kept=plan.kept, mistakes=tuple(wrong), file=file)
+    return Remedy(device, dialect.name, found, plan.commands, tuple(back), plan.kept, plan.last, file=file)
 
 
 def _shown(dialect: Dialect, before: Config, commands: Sequence[str], expected: Config) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ground import files, invocation, mistake, reach, running
+from ground import files, invocation, mistake, reach
 from ground.invocation import At, Format, Plan, State
 from inventory import ansible, render
 from inventory import running as runs
@@ -52,7 +52,7 @@ def remediate_command(
     """The commands that bring the devices, as last fetched, to what is rendered, and those that lead back. Sends nothing."""
     with invocation.guarded():
         found = runs.remedies(state, at, wanted(plan, at, state, limit))
-        kept = {(one.device, one.dialect): keep(state, at, one) for one in found if one.commands}
+        kept = {(one.device, one.dialect): keep(one) for one in found if one.commands}
         if format == "json":
             invocation.emit(found)
         else:
@@ -73,10 +73,9 @@ def wanted(plan: str, at: str, state: Path, limit: str) -> list[runs.Intended]:
     return runs.intended(state, build, [name for name in runs.select(states, limit) if name in known])
 
 
-def keep(state: Path, at: str, one: Remedy) -> tuple[Path, Path]:
-    """Write the commands and those that lead back beside each other; their files."""
-    folder = running.folder(state, at) / one.device
-    there, back = folder / f"{one.dialect}.commands", folder / f"{one.dialect}.rollback"
+def keep(one: Remedy) -> tuple[Path, Path]:
+    """Write the commands, and those that lead back, beside the copy that they were made from; their files."""
+    there, back = Path(one.file).with_suffix(".commands"), Path(one.file).with_suffix(".rollback")
     for path, lines in ((there, one.commands), (back, one.rollback)):
         files.write(path, "".join(f"{line}\n" for line in lines), 0o600)
     return there, back

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from ground.remote import Answer, Session
 from ground.running import Fetched
 from inventory import acceptance
 from inventory.acceptance import Remedy
+from inventory.dialect import Dialect
 from inventory.running import DIALECTS, Intended
 
 SECONDS = 120
@@ -93,62 +94,63 @@ def remedies(fetched: Iterable[Fetched], wanted: Sequence[Intended]) -> list[Rem
 
 
 def push(
-    session: Session,
-    state: Path,
-    target: str,
-    wanted: Sequence[Intended],
-    seen: Sequence[tuple[Fetched, Remedy]],
-    rollbacks: Mapping[tuple[str, str], Path],
+    session: Session, state: Path, target: str, wanted: Sequence[Intended], seen: Iterable[tuple[Fetched, Remedy]]
 ) -> list[Pushed]:
     """Send each device exactly the commands of its remedy, fetch it again, compare, and store what was rendered.
 
     `seen`: what was fetched with what it needs, as it was shown. A device that runs something else by now gets nothing
     (JB4103).
     """
-    goals = {(one.device, one.dialect.name): one for one in wanted}
     done: list[Pushed] = []
+    todo: dict[str, dict[str, tuple[Fetched, Remedy]]] = {}
+    for fetched, remedy in seen:
+        if remedy.commands:
+            todo.setdefault(remedy.dialect, {})[remedy.device] = (fetched, remedy)
+        else:
+            result = "failed" if remedy.mistakes else "kept" if remedy.kept else "right"
+            done.append(Pushed(remedy.device, remedy.dialect, result, before=fetched.file, mistakes=remedy.mistakes))
     for dialect in DIALECTS:
-        here = [(fetched, remedy) for fetched, remedy in seen if fetched.dialect == dialect.name]
-        for fetched, remedy in here:
-            if not remedy.commands:
-                result = "failed" if remedy.mistakes else "kept" if remedy.kept else "right"
-                done.append(Pushed(remedy.device, dialect.name, result, before=fetched.file, mistakes=remedy.mistakes))
-        todo = {fetched.device: (fetched, remedy) for fetched, remedy in here if remedy.commands}
-        again = remote.run_all(session, dict.fromkeys(todo, dialect.show))
-        moved = {
-            name: "it could not be asked again" if not answer.ok else "it runs something else than was shown"
-            for name, answer in again.items()
-            if not answer.ok or files.sha256(answer.out.encode()) != todo[name][0].sha256
-        }
-        texts = {
-            name: "".join(f"{line}\n" for line in remedy.commands).encode()
-            for name, (_, remedy) in todo.items()
-            if name not in moved
-        }
-        programs = {name: _TAKE.format(sha256=files.sha256(text), send=dialect.send) for name, text in texts.items()}
-        answers = remote.run_all(session, programs, given=texts, seconds=SECONDS)
-        after = fetch(session, state, target, [goals[name, dialect.name] for name in answers])
-        left = {one.device: one for one in remedies(after, wanted)}
-        for name, (fetched, remedy) in todo.items():
-            if name in moved:
-                cure = "Nothing was sent. Run this again and look at what it shows."
-                changed = Mistake("", None, None, "JB4103", name, f"{dialect.name}: {moved[name]}", cure)
-                done.append(Pushed(name, dialect.name, "failed", before=fetched.file, mistakes=(changed,)))
-                continue
-            rollback = rollbacks[name, dialect.name]
-            wrong = _judged(dialect.refused, answers[name], left[name], remedy, rollback)
-            result = "failed" if wrong else "kept" if remedy.kept else "done"
-            said = " ".join((answers[name].out + answers[name].err).split())
-            done.append(
-                Pushed(name, dialect.name, result, len(remedy.commands), said, fetched.file, str(rollback), wrong)
-            )
-    stored = _store(session, [goals[one.device, one.dialect] for one in done if one.result in ("right", "done")])
-    return sorted(
-        (_with_stored(one, stored.get((one.device, one.dialect), "")) for one in done), key=lambda one: one.device
-    )
+        done += _send(session, state, target, dialect, wanted, todo.get(dialect.name, {}))
+    right = {(one.device, one.dialect) for one in done if one.result in ("right", "done")}
+    stored = _store(session, [one for one in wanted if (one.device, one.dialect.name) in right])
+    told = [_with_stored(one, stored.get((one.device, one.dialect), "")) for one in done]
+    return sorted(told, key=lambda one: (one.device, one.dialect))
 
 
-def _judged(refused: str, answer: Answer, left: Remedy, remedy: Remedy, rollback: Path) -> tuple[Mistake, ...]:
+def _send(
+    session: Session,
+    state: Path,
+    target: str,
+    dialect: Dialect,
+    wanted: Sequence[Intended],
+    todo: Mapping[str, tuple[Fetched, Remedy]],
+) -> Iterator[Pushed]:
+    """Send the devices of one dialect their commands and look again; one result a device."""
+    programs: dict[str, str] = {}
+    texts: dict[str, bytes] = {}
+    for name, answer in remote.run_all(session, dict.fromkeys(todo, dialect.show)).items():
+        fetched, remedy = todo[name]
+        if answer.ok and files.sha256(answer.out.encode()) == fetched.sha256:
+            texts[name] = "".join(f"{line}\n" for line in remedy.commands).encode()
+            programs[name] = _TAKE.format(sha256=files.sha256(texts[name]), send=dialect.send)
+        else:
+            what = "it runs something else than was shown" if answer.ok else "it could not be asked again"
+            cure = "Nothing was sent. Run this again and look at what it shows."
+            moved = Mistake("", None, None, "JB4103", name, f"{dialect.name}: {what}", cure)
+            yield Pushed(name, dialect.name, "failed", before=fetched.file, mistakes=(moved,))
+    answers = remote.run_all(session, programs, given=texts, seconds=SECONDS)
+    after = fetch(session, state, target, [one for one in wanted if one.dialect is dialect and one.device in answers])
+    left = {one.device: one for one in remedies(after, wanted)}
+    for name, answer in answers.items():
+        fetched, remedy = todo[name]
+        rollback = str(Path(remedy.file).with_suffix(".rollback"))
+        wrong = _judged(dialect.refused, answer, left[name], remedy, rollback)
+        result = "failed" if wrong else "kept" if remedy.kept else "done"
+        said = " ".join((answer.out + answer.err).split())
+        yield Pushed(name, dialect.name, result, len(remedy.commands), said, fetched.file, rollback, wrong)
+
+
+def _judged(refused: str, answer: Answer, left: Remedy, remedy: Remedy, rollback: str) -> tuple[Mistake, ...]:
     """What is wrong after a push; nothing when the device runs what it should."""
     # A connection may be lost after the last command: what the device runs is what counts.
     if not left.mistakes and set(left.differences) == set(remedy.kept):

@@ -70,7 +70,7 @@ def run(order: Order, consent: Callable[[Seen], None], format: str) -> int:
             fetched = push.fetch(session, order.state, order.at, wanted)
             told("comparing them")
             remedies = push.remedies(fetched, wanted)
-        kept = {(one.device, one.dialect): command.keep(order.state, order.at, one) for one in remedies if one.commands}
+        kept = {(one.device, one.dialect): command.keep(one) for one in remedies if one.commands}
         if format == "table":
             for one in remedies:
                 print("\n".join(command.told(one, kept.get((one.device, one.dialect)))))
@@ -80,11 +80,10 @@ def run(order: Order, consent: Callable[[Seen], None], format: str) -> int:
                 invocation.emit({"remedies": remedies, "pushed": []})
             return invocation.DONE if all(one.right for one in remedies) else invocation.FOUND
         consent(_seen(order, remedies, len(reaches), {one.device for one in fetched if one.reason}))
-        rollbacks = {key: back for key, (_, back) in kept.items()}
         pairs = list(zip(fetched, remedies, strict=True))
         with invocation.steps() as told:
             told(f"sending commands for {len(kept)} configurations")
-            pushed = push.push(session, order.state, order.at, wanted, pairs, rollbacks)
+            pushed = push.push(session, order.state, order.at, wanted, pairs)
     finally:
         remote.close(session)
     if format == "json":

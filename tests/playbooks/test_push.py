@@ -223,9 +223,8 @@ def test_a_device_that_changed_since_it_was_shown_gets_nothing(drift: Drift) -> 
     wanted = [one for one in command.wanted("pilot", AT, drift.state, ROUTER) if one.dialect is FRR]
     fetched = push.fetch(drift.session, drift.state, AT, wanted)
     [remedy] = push.remedies(fetched, wanted)
-    rollbacks = {(ROUTER, "frr"): command.keep(drift.state, AT, remedy)[1]}
     drift.types(ROUTER, "ip prefix-list HAND seq 10 permit 10.1.0.0/16")
-    [pushed] = push.push(drift.session, drift.state, AT, wanted, [(fetched[0], remedy)], rollbacks)
+    [pushed] = push.push(drift.session, drift.state, AT, wanted, [(fetched[0], remedy)])
     assert [one.code for one in pushed.mistakes] == ["JB4103"] and not drift.right(ROUTER)
     assert drift.jinbao("deploy", "--remediate", "--limit", ROUTER, "--confirm", "pilot").returncode == 0
 
@@ -237,8 +236,7 @@ def test_what_the_device_refuses_is_told(drift: Drift) -> None:
     fetched = push.fetch(drift.session, drift.state, AT, wanted)
     [remedy] = push.remedies(fetched, wanted)
     wrong = msgspec.structs.replace(remedy, commands=("no ip route 10.250.0.0/16 192.0.2.1", "nonsense"))
-    rollbacks = {(ROUTER, "frr"): command.keep(drift.state, AT, remedy)[1]}
-    [pushed] = push.push(drift.session, drift.state, AT, wanted, [(fetched[0], wrong)], rollbacks)
+    [pushed] = push.push(drift.session, drift.state, AT, wanted, [(fetched[0], wrong)])
     assert [one.code for one in pushed.mistakes] == ["JB4101", "JB4102"] and "line 2" in pushed.said
     assert drift.jinbao("deploy", "--remediate", "--limit", ROUTER, "--confirm", "pilot").returncode == 0
 
