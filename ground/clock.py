@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
+
+CHINA = timezone(timedelta(hours=8))
+"""One time for the whole country, without summer time since 1992."""
 
 
 def now() -> str:
@@ -13,6 +16,11 @@ def now() -> str:
 def stamp(moment: datetime) -> str:
     """`moment` as a record writes it."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def today() -> date:
+    """The date in China."""
+    return datetime.now(CHINA).date()
 
 
 def moment(text: str) -> datetime:

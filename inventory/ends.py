@@ -103,22 +103,16 @@ def has(site: Site, zone: str) -> bool:
 
 def reached(network: Network, site: Site, flow: Flow) -> Dual:
     """Where `flow` leads when `site` opens it: the prefixes at all receivers. Empty: `site` does not open it."""
-    if (
-        flow.verdict != "allow"
-        or not has(site, flow.from_zone)
-        or (flow.from_levels and site.level not in flow.from_levels)
-    ):
+    if flow.verdict != "allow" or not has(site, flow.from_zone):
         return Dual()
-    others = [
-        other for other in network.related(site, flow.relation) if not flow.to_levels or other.level in flow.to_levels
-    ]
+    others = [other for other in network.related(site, flow.relation) if flow.between(site, other)]
     return join(end(network, other, flow.to_zone, flow.to_service, site) for other in others)
 
 
 def openers(network: Network, site: Site, flow: Flow) -> Dual:
     """Where `flow` comes from when it ends at `site`: the prefixes at all openers. Empty: it does not end here."""
-    if flow.verdict != "allow" or not has(site, flow.to_zone) or (flow.to_levels and site.level not in flow.to_levels):
+    if flow.verdict != "allow" or not has(site, flow.to_zone):
         return Dual()
     others = network.related(site, OPENER.get(flow.relation, flow.relation))
-    fitting = [other for other in others if not flow.from_levels or other.level in flow.from_levels]
+    fitting = [other for other in others if flow.between(other, site)]
     return join(end(network, other, flow.from_zone, flow.from_service, site) for other in fitting)

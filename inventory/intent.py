@@ -228,10 +228,8 @@ def _metrics(network: Network, device: Device, site: Site) -> Metrics:
     for flow in network.flows:
         if flow.verdict != "allow" or flow.from_zone != device.zone or not ends.has(site, flow.from_zone):
             continue
-        if flow.from_levels and site.level not in flow.from_levels:
-            continue
         for other in network.related(site, flow.relation):
-            if flow.to_levels and other.level not in flow.to_levels:
+            if not flow.between(site, other):
                 continue
             if NODE_EXPORTER in flow.ports:
                 exporters += _exporters(network, other, flow)

@@ -115,6 +115,16 @@ class Space:
         """How many addresses are free."""
         return sum(step * len(holes) for step, holes in self._free.items())
 
+    def room(self, length: int) -> int:
+        """How many aligned blocks of `length` are free."""
+        wanted = size(length, self.family)
+        return sum(step // wanted * len(holes) for step, holes in self._free.items() if step >= wanted)
+
+    def largest(self) -> int | None:
+        """The length of the largest aligned block that is free; None when nothing is."""
+        steps = [step for step, holes in self._free.items() if holes]
+        return length_for(max(steps), self.family) if steps else None
+
 
 def pieces(block: Block, family: int) -> list[Block]:
     """`block` cut at the next octet (IPv4) or nibble (IPv6) boundary: the reverse zones it needs."""

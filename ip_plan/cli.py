@@ -1,19 +1,33 @@
-"""`jinbao plan`: init, check, compile, show, export, import, moved, schema."""
+"""`jinbao plan`: init, check, compile, diff, show, export, import, forecast, moved, schema."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 import time
-from datetime import date
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ground import invocation
 from ground.invocation import Format, Plan, State
 
-app = typer.Typer(no_args_is_help=True, help="Plans: check, compile into the ledger and the Network, show.")
+if TYPE_CHECKING:
+    from ground.mistake import Mistake
+    from ip_plan.change import Change, Difference, Reach
+    from ip_plan.forecast import Forecast
+
+app = typer.Typer(no_args_is_help=True, help="Plans: check, compare, compile into the ledger and the Network, show.")
+
+SHOWN = 12
+"""Regions of which a table names every kind of change; and provinces in its summary."""
+LINES = 6
+"""Changes of one region that a table names."""
 
 
 @app.command()
@@ -53,32 +67,112 @@ def check(plan: Plan = invocation.PLAN, format: Format = "table") -> None:
             "regions": len(found.regions),
             "in_scope": sites,
             "rows": len(found.rows),
+            "warnings": found.warnings,
             "seconds": round(time.perf_counter() - started, 3),
         }
         if format == "json":
             invocation.emit(answer)
         else:
+            warn(found.warnings)
             print(f"{found.name}: {sites} regions in scope, {len(found.rows)} decided rows; no mistakes")
 
 
 @app.command("compile")
-def compile_(plan: Plan = invocation.PLAN, state: State = invocation.STATE, format: Format = "table") -> None:
+def compile_(
+    plan: Plan = invocation.PLAN,
+    state: State = invocation.STATE,
+    confirm: Annotated[str, typer.Option("--confirm", help="The plan's name: go beyond its limit.")] = "",
+    format: Format = "table",
+) -> None:
     """Compile a plan: grants into the ledger, and the Network that everything else reads."""
     from ip_plan import compile as compiler
 
     with invocation.guarded():
         started = time.perf_counter()
-        outcome = compiler.compile_plan(plan, state)
+        with invocation.steps() as tell:
+            tell("compiling")
+            outcome = compiler.compile_plan(plan, state, confirm=confirm)
         seconds = time.perf_counter() - started
         if format == "json":
             invocation.emit({"outcome": outcome, "seconds": round(seconds, 3)})
         else:
+            warn(outcome.warnings)
             print(
                 f"{outcome.plan}: {outcome.regions} regions, {outcome.sites} sites, {outcome.devices} devices; "
                 f"{outcome.grants} grants ({outcome.new} new, {outcome.gone} gone), {outcome.changed} files changed, "
                 f"{seconds:.1f} s"
             )
             print(f"ledger {outcome.ledger}, Network {outcome.network}")
+
+
+@app.command()
+def diff(plan: Plan = invocation.PLAN, state: State = invocation.STATE, format: Format = "table") -> None:
+    """What a compile of the plan as it stands would change, region by region, and how far it reaches; writes nothing."""
+    from ip_plan import compile as compiler
+
+    with invocation.guarded():
+        with invocation.steps() as tell:
+            tell("compiling beside")
+            found = compiler.difference(plan, state)
+        if format == "json":
+            invocation.emit(found)
+        else:
+            print_difference(found)
+        invocation.leave(invocation.FOUND if found.changes or found.granted or found.released else invocation.DONE)
+
+
+def print_difference(found: Difference) -> None:
+    """Print what would change: region by region, then how far it reaches."""
+    regions = [(code, list(changes)) for code, changes in groupby(found.changes, key=lambda change: change.region)]
+    for code, changes in regions[:SHOWN]:
+        kinds = Counter(change.kind for change in changes)
+        said = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        print(f"{code or 'whole plan'}: {said}")
+        for change in changes[:LINES]:
+            print(f"  {_line(change)}")
+        if len(changes) > LINES:
+            print(f"  … {len(changes) - LINES} more")
+    if len(regions) > SHOWN:
+        print(f"… {len(regions) - SHOWN} more regions; --format json has them all")
+    for ended in found.ended:
+        print(f"exception {ended}")
+    if found.first:
+        print(f"{found.plan}: nothing is compiled yet, everything is new")
+    if found.granted or found.released:
+        print(f"ledger: {found.granted} grants new, {found.released} released (kept for their return)")
+    if not found.changes:
+        print(f"{found.plan}: nothing changes in the Network")
+        return
+    for reach in found.provinces[:SHOWN]:
+        print(_reach(f"{reach.province} {reach.name}", reach))
+    if len(found.provinces) > SHOWN:
+        print(f"… {len(found.provinces) - SHOWN} more provinces")
+    over = f"; above it, `jinbao plan compile --confirm {found.plan}`" if found.whole.share > found.limit else ""
+    print(_reach(found.plan, found.whole) + f"; the plan's limit is {found.limit:.0%}{over}")
+
+
+SIGNS = {"added": "+", "removed": "-"}
+
+
+def _line(change: Change) -> str:
+    what = f"{SIGNS.get(change.kind, '~')} {change.thing} {change.key}"
+    if not change.field and change.kind != "changed":
+        return f"{what}  {change.old or change.new}"
+    return f"{what} {change.field}".rstrip() + f": {change.kind}, {change.old or '-'} → {change.new or '-'}"
+
+
+def _reach(name: str, reach: Reach) -> str:
+    more = reach.devices - reach.counted
+    return (
+        f"{name}: {reach.counted} of {reach.existing} devices change or go ({reach.share:.1%}), "
+        f"{more} get something added, {reach.added} are new; {reach.sites} sites, {reach.regions} regions"
+    )
+
+
+def warn(warnings: Sequence[Mistake]) -> None:
+    """Say what is no mistake yet."""
+    for warning in warnings:
+        print(warning, file=sys.stderr)
 
 
 @app.command()
@@ -165,14 +259,62 @@ def moved(plan: Plan = invocation.PLAN, state: State = invocation.STATE, format:
         if format == "json":
             invocation.emit(found)
             return
-        today = clock.moment(clock.now()).date()
         for each in found:
-            age = f"since {each.since} ({(today - date.fromisoformat(each.since)).days} days)" if each.since else ""
+            age = f"since {each.since} ({(clock.today() - each.since).days} days)" if each.since else ""
             print(
                 f"{each.name} ({each.region}): {each.sites} sites, served by {each.served_by}, "
                 f"addresses in the blocks of {each.holder} {age}".rstrip()
             )
         print(f"{len(found)} regions moved with their addresses")
+
+
+@app.command()
+def forecast(
+    plan: Plan = invocation.PLAN,
+    state: State = invocation.STATE,
+    region: Annotated[str, typer.Option("--region", help="Code of a province or a city; empty: all.")] = "",
+    villages: Annotated[
+        int | None, typer.Option("--villages", min=1, help="Terminals in each village of a further level.")
+    ] = None,
+    format: Format = "table",
+) -> None:
+    """Use and reserve of every block, when it runs out at the plan's growth, and what a level of villages would take."""
+    from ground import clock
+    from ip_plan import forecast as forecasts
+    from ip_plan import layout as layouts
+    from ip_plan import ledger as ledgers
+    from ip_plan import plan as plans
+
+    with invocation.guarded():
+        found = plans.load(plan)
+        book = partial(ledgers.held, found.ledger(state))
+        with invocation.steps() as tell:
+            tell("reading the ledger")
+            said = forecasts.forecast(found, layouts.lay_out(found), book, clock.today().year, villages, region)
+        if format == "json":
+            invocation.emit(said)
+        else:
+            print_forecast(said)
+
+
+def print_forecast(said: Forecast) -> None:
+    """Print a line for each block, and what the figures rest on."""
+    for use in said.uses:
+        largest = f"/{use.largest}" if use.largest is not None else "none"
+        room = " ".join(f"/{length}×{count}" for length, count in use.room.items())
+        further = ""
+        if use.further:
+            lacking = use.further.lacking
+            fits = "fit" if lacking is None else f"lack a /{lacking}"
+            further = f"; {use.further.villages} villages of /{use.further.length} {fits}"
+        print(
+            f"{use.region or said.plan:<12} {use.name:<14} IPv{use.family} {' '.join(use.blocks):<20} {use.share:>6.1%} granted, "
+            f"runs out {use.runs_out or '-'}, largest hole {largest}, room {room or '-'}{further}"
+        )
+    grows = f"{said.growth:.1%} a year from {said.year}" if said.growth else "the plan gives no growth_per_year"
+    print(f"growth: {grows}" + (f" ({said.growth_reason})" if said.growth_reason else ""))
+    if said.sample:
+        print(said.sample)
 
 
 @app.command()

@@ -22,6 +22,8 @@ class Layout(msgspec.Struct, frozen=True):
     provinces: tuple[str, ...]
     """Province-level codes with something in scope, the ministry not among them."""
     scope: frozenset[str]
+    top: dict[str, str]
+    """Region code → the province (or the ministry) it belongs to."""
     unit: dict[str, str]
     key: dict[str, str]
     """Region code → the code its grants stand under (another one after a code change)."""
@@ -89,6 +91,7 @@ def lay_out(plan: Plan) -> Layout:
     return Layout(
         provinces=tuple(sorted(code for code in used_tops if code != MINISTRY)),
         scope=frozenset(scope),
+        top=top,
         unit=unit,
         key=key,
         members={

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ground.mistake import Mistake
+from ground.mistake import Mistake, Mistakes
 
 HEADER = "# jinbao ledger 1: kind, key, grant (IPv4), grant (IPv6), gone. Never edit a line by hand.\n"
 KINDS = ("alias", "asn", "block", "host", "infra", "label", "link", "loop", "province", "svc", "zone")
@@ -96,6 +96,17 @@ def parse(body: str, file: str) -> tuple[Ledger, list[Mistake]]:
         if len(parts) == 5:
             gone.add(key)
     return Ledger(grants, gone), mistakes
+
+
+def held(folder: Path, province: str) -> Ledger:
+    """The ledger of one province, for those who only look. Raises Mistakes: it is damaged, or the nation's is not there yet."""
+    if not (folder / "00.tsv").exists():
+        what, cure = "nothing is granted yet", "Compile the plan first (`jinbao plan compile`)."
+        raise Mistakes([Mistake(str(folder), None, None, "JB1325", "", what, cure)])
+    ledger, mistakes = read(folder, province)
+    if mistakes:
+        raise Mistakes(mistakes)
+    return ledger
 
 
 def read(folder: Path, province: str) -> tuple[Ledger, list[Mistake]]:

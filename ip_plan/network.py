@@ -210,6 +210,18 @@ class Flow(msgspec.Struct, frozen=True):
     reason: str = ""
     place: str = ""
     """Name of the plan file and line of the row, e.g. `flows.yml:17`."""
+    regions: tuple[str, ...] = ()
+    """Codes of regions; the row holds only where a site of one of them is at an end. Empty: everywhere."""
+    until: str = ""
+    """Of an exception: its last day (ISO 8601). Empty: the row is no exception."""
+
+    def between(self, opener: Site, target: Site) -> bool:
+        """Whether the row holds between two sites that stand in its relation: their levels, and its regions."""
+        return (
+            (not self.from_levels or opener.level in self.from_levels)
+            and (not self.to_levels or target.level in self.to_levels)
+            and (not self.regions or opener.region in self.regions or target.region in self.regions)
+        )
 
 
 class Meta(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from importlib.resources import as_file, files
 from itertools import pairwise
 from pathlib import Path
@@ -9,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from ground import tree
+from ground import clock, tree
 from ground.files import sha256
 from ground.mistake import Mistake, Mistakes
-from ip_plan import addressing, divisions, regions, schema, source, zones
+from ip_plan import addressing, divisions, exceptions, regions, schema, source, zones
 from ip_plan.network import Flow
 from ip_plan.regions import Region
 from ip_plan.schema import AddressingFile, BackupFile, FlowsFile, NamesFile, PlanFile, SitesFile
@@ -37,10 +38,13 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
     former: dict[str, str]
     """Region → the region above it in the division data, where the change table gave it another."""
     rows: tuple[Flow, ...]
-    """The decided rows, lists and `any` spelled out."""
+    """The decided rows, lists and `any` spelled out; then those of the exceptions in force."""
     documents: dict[str, Document]
     key: str
-    """SHA-256 over every input file."""
+    """SHA-256 over every input file and the ids of the exceptions in force: of the clock, only what it decides."""
+    settings_key: str
+    """SHA-256 over the plan's files alone, without the division data."""
+    warnings: tuple[Mistake, ...] = ()
 
     @property
     def name(self) -> str:
@@ -72,8 +76,12 @@ def folder_of(name: str) -> tuple[Path, bool]:
     return folder, False
 
 
-def load(name: str) -> Plan:
-    """Read and check a plan. Raises Mistakes with every mistake in every file; nothing is written."""
+def load(name: str, today: date | None = None) -> Plan:
+    """Read and check a plan as it is in force on `today` (by default the date in China).
+
+    Raises Mistakes with every mistake in every file; nothing is written.
+    """
+    today = today or clock.today()
     folder, shipped = folder_of(name)
     documents, mistakes = source.read(folder, {file: file == "plan.yml" for file in schema.FILES})
     found = documents.get("plan.yml")
@@ -132,22 +140,23 @@ def load(name: str) -> Plan:
     for zone, services in listed:
         for service in services:
             carried.setdefault(service, set()).add(zone)
-    flows, wrong = zones.expand(models["flows.yml"], models["sites.yml"], documents["flows.yml"], carried)
-    mistakes += wrong + zones.check_sites(models["sites.yml"], documents["sites.yml"])
-    built = Plan(
-        folder,
-        shipped,
-        **parts,
-        regions=rows,
-        former=former,
-        rows=flows,
-        documents=documents,
-        key=sha256("".join(digest).encode()),
+    assert plan is not None
+    asked = zones.Rows([each.row() for each in plan.exceptions], documents["plan.yml"], "exceptions")
+    flows, excepted, wrong = zones.expand(
+        models["flows.yml"], models["sites.yml"], documents["flows.yml"], carried, asked
     )
+    mistakes += wrong + zones.check_sites(models["sites.yml"], documents["sites.yml"])
+    mistakes += exceptions.check(plan, documents["plan.yml"], today)
+    flows += exceptions.rows(plan.exceptions, excepted, today)
+    digest += sorted({flow.id for flow in flows if flow.until})
+    built = Plan(
+        folder, shipped, **parts, regions=rows, former=former, rows=flows, documents=documents,
+        key=sha256("".join(digest).encode()), settings_key=digest[0],
+    )  # fmt: skip
     mistakes += _check(built)
     if any(mistake.severity == "error" for mistake in mistakes):
         raise Mistakes(mistakes)
-    return built
+    return msgspec.structs.replace(built, warnings=tuple(mistakes))
 
 
 def _divisions(folder: Path, name: str) -> Path:
@@ -275,6 +284,11 @@ def _codes(plan: PlanFile) -> list[tuple[source.Path_, str]]:
     ]
     found += [(("pins", index, "region"), pin.region) for index, pin in enumerate(plan.pins)]
     found += [(("extra_hosts", index, "region"), host.region) for index, host in enumerate(plan.extra_hosts)]
+    found += [
+        (("exceptions", index, "regions", number), code)
+        for index, each in enumerate(plan.exceptions)
+        for number, code in enumerate(each.regions)
+    ]
     found += [(("without", index, "region"), line.region) for index, line in enumerate(plan.without)]
     return found + [(("twin", "running", index), code) for index, code in enumerate(plan.twin.running)]
 

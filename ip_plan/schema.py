@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from ground.mistake import Mistake
 from ip_plan.source import Document
@@ -18,6 +19,11 @@ LABEL = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 Label = Annotated[str, StringConstraints(pattern=LABEL)]
 Code = Annotated[str, StringConstraints(pattern=r"^([0-9]{6}|[0-9]{9}|[0-9]{4}00D|BT0000)$")]
 Reason = Annotated[str, StringConstraints(min_length=3)]
+Name = Annotated[str, StringConstraints(min_length=1)]
+RowId = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9][A-Za-z0-9.-]{1,40}$")]
+RelationFile = Literal["same-centre", "serving-parent", "served-child", "elsewhere", "external", "any"]
+Between = Literal["same-centre", "serving-parent", "served-child"]
+"""Relations between sites whose filters can let something through; sideways and outside there is none that could."""
 
 
 class _Model(BaseModel):
@@ -71,11 +77,19 @@ class Without(_Model):
     reason: Reason
 
 
-Date = Annotated[str, StringConstraints(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")]
+def _day(value: Any) -> Any:
+    try:
+        return date.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError("a day of the calendar is written 2026-12-31") from None
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+"""A day of the calendar, with or without quotes."""
 
 
 class _Reform(_Model):
-    since: Date
+    since: Day
     """The day from which it holds."""
     reason: Reason
 
@@ -94,7 +108,7 @@ class Rename(_Reform):
 
     kind: Literal["rename"]
     region: Code
-    name: Annotated[str, StringConstraints(min_length=1)]
+    name: Name
 
 
 class Move(_Reform):
@@ -118,12 +132,69 @@ class Split(_Reform):
 
     kind: Literal["split"]
     region: Code
-    name: Annotated[str, StringConstraints(min_length=1)]
+    name: Name
     reading: Label
     takes: Annotated[list[Code], Field(min_length=1)]
 
 
 DivisionChange = Annotated[Recode | Rename | Move | Merge | Split, Field(discriminator="kind")]
+
+
+class FlowFile(_Model):
+    """A row that decides connections. `from` and `to` say who opens it and what is reached."""
+
+    id: RowId
+    flow: str = ""
+    verdict: Literal["allow", "deny"] = "allow"
+    from_: str | list[str] = Field(alias="from")
+    to: str | list[str]
+    relation: RelationFile | list[RelationFile]
+    ports: list[str] = []
+    from_levels: list[Level] = []
+    to_levels: list[Level] = []
+    from_service: str = ""
+    to_service: str = ""
+    data: Literal["with", "against", "none"] = "with"
+    identity: str = ""
+    clause: str = ""
+    reason: str = ""
+
+
+class Days(_Model):
+    """A number of days with the reason it has."""
+
+    value: Annotated[int, Field(ge=1)]
+    reason: Reason
+
+
+class ExceptionFile(_Model):
+    """A connection that is let through for a while, against the rows that deny it."""
+
+    id: RowId
+    requester: Name
+    reason: Reason
+    approver: Name
+    ticket: Name
+    expires: Day
+    """The last day on which it holds, in China."""
+    from_: str | list[str] = Field(alias="from")
+    to: str | list[str]
+    relation: Between | list[Between]
+    ports: list[str] = []
+    from_levels: list[Level] = []
+    to_levels: list[Level] = []
+    from_service: str = ""
+    to_service: str = ""
+    regions: list[Code] = []
+    """Only where a site of one of them is at an end; empty: everywhere."""
+
+    def row(self) -> FlowFile:
+        """The same as a row that allows it, its papers in the reason."""
+        asked = f"{self.ticket}, asked for by {self.requester}, approved by {self.approver}, until {self.expires}"
+        return FlowFile.model_validate(
+            self.model_dump(by_alias=True, exclude={"requester", "approver", "ticket", "expires", "regions"})
+            | {"reason": f"{self.reason} ({asked})"}
+        )
 
 
 class PlanFile(_Model):
@@ -148,12 +219,23 @@ class PlanFile(_Model):
     extra_hosts: list[ExtraHost] = []
     without: list[Without] = []
     settings: dict[str, str | int | float | bool] = {}
+    exception_days: Days = Days(
+        value=90, reason="sample: what is needed for longer than a quarter belongs in flows.yml"
+    )
+    exceptions: list[ExceptionFile] = []
 
 
 class Number(_Model):
     """A number with the reason it has."""
 
     value: int | float
+    reason: Reason
+
+
+class Growth(_Model):
+    """How much of what is in use is added each year, as a share."""
+
+    value: Annotated[float, Field(gt=0, le=1)]
     reason: Reason
 
 
@@ -197,6 +279,7 @@ class AddressingFile(_Model):
     smallest_block: dict[Literal["ministry", "province", "unit"], Number]
     ipv6: Sixes
     asn: Asns
+    growth_per_year: Growth | None = None
 
 
 class NamesFile(_Model):
@@ -266,29 +349,6 @@ class ServiceFile(_Model):
     """A service: its ports, and the zones in which it has an address."""
 
     ports: list[Port]
-    clause: str = ""
-    reason: str = ""
-
-
-RelationFile = Literal["same-centre", "serving-parent", "served-child", "elsewhere", "external", "any"]
-
-
-class FlowFile(_Model):
-    """A row that decides connections. `from` and `to` say who opens it and what is reached."""
-
-    id: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9][A-Za-z0-9.-]{1,40}$")]
-    flow: str = ""
-    verdict: Literal["allow", "deny"] = "allow"
-    from_: str | list[str] = Field(alias="from")
-    to: str | list[str]
-    relation: RelationFile | list[RelationFile]
-    ports: list[str] = []
-    from_levels: list[Level] = []
-    to_levels: list[Level] = []
-    from_service: str = ""
-    to_service: str = ""
-    data: Literal["with", "against", "none"] = "with"
-    identity: str = ""
     clause: str = ""
     reason: str = ""
 
@@ -363,7 +423,7 @@ def _mistake(document: Document, error: Any) -> Mistake:
     last = error["loc"][-1]
     name = ".".join(str(part) for part in path) or document.file.rsplit("/", 1)[-1]
     line, column = document.place(path)
-    kind, text = error["type"], error["msg"]
+    kind, text = error["type"], error["msg"].removeprefix("Value error, ")
     if kind == "extra_forbidden":
         code, what, cure = "JB1011", f"the key `{last}` is not known here", "Correct its spelling or delete it."
     elif kind == "missing":

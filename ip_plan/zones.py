@@ -15,7 +15,7 @@ import msgspec
 
 from ground.mistake import Mistake
 from ip_plan.network import TRANSIT, Flow, Level, Network, Relation, Site
-from ip_plan.schema import FlowsFile, SitesFile
+from ip_plan.schema import FlowFile, FlowsFile, SitesFile
 from ip_plan.source import Document
 
 RELATIONS: tuple[Relation, ...] = get_args(Relation)
@@ -53,33 +53,55 @@ def prohibitions() -> tuple[Prohibition, ...]:
     return msgspec.yaml.decode(data, type=tuple[Prohibition, ...])
 
 
-def expand(
-    flows: FlowsFile, sites: SitesFile, where: Document, services_in: dict[str, set[str]]
-) -> tuple[tuple[Flow, ...], list[Mistake]]:
-    """The plan's rows with lists and `any` spelled out, checked: known names, complete, none against a prohibition.
+class Rows(msgspec.Struct, frozen=True):
+    """Rows as a plan file has them: those of flows.yml, or the exceptions of plan.yml."""
 
-    `services_in`: service → zones in which some host carries it.
+    listed: Sequence[FlowFile]
+    where: Document
+    key: str
+    """Of the list in its file."""
+
+    def place(self, index: int, key: str = "") -> tuple[int, int]:
+        """Where a row, or a key of it, stands."""
+        return self.where.place((self.key, index, key) if key else (self.key, index))
+
+
+def expand(
+    flows: FlowsFile, sites: SitesFile, where: Document, services_in: dict[str, set[str]], exceptions: Rows
+) -> tuple[tuple[Flow, ...], tuple[Flow, ...], list[Mistake]]:
+    """The plan's rows and exceptions with lists and `any` spelled out, checked: known names, none against a prohibition.
+
+    Every (zone, zone, relation) has to be decided by rows alone: an exception ends. `services_in`: service → zones in which some
+    host carries it.
     """
+    own = Rows(flows.flows, where, "flows")
+    first: dict[str, tuple[Rows, int]] = {}
+    found, mistakes = _spell(own, flows, sites, services_in, first)
+    excepted, wrong = _spell(exceptions, flows, sites, services_in, first)
+    mistakes += wrong + _undecided(found, [*sites.zones, TRANSIT], where)
+    mistakes += _prohibited([*found, *excepted], first)
+    return tuple(found), tuple(excepted), mistakes
+
+
+def _spell(
+    rows: Rows, flows: FlowsFile, sites: SitesFile, services_in: dict[str, set[str]], first: dict[str, tuple[Rows, int]]
+) -> tuple[list[Flow], list[Mistake]]:
+    """`first`: id → where it stood first; the ids of `rows` are added."""
     mistakes: list[Mistake] = []
     known = [*sites.zones, TRANSIT]
     found: list[Flow] = []
-    ids: dict[str, int] = {}
-    for index, row in enumerate(flows.flows):
+    where = rows.where
+    for index, row in enumerate(rows.listed):
 
         def wrong(code: str, what: str, cure: str, key: str = "", at: int = index, name: str = row.id) -> None:
-            line, column = where.place(("flows", at, key) if key else ("flows", at))
-            mistakes.append(Mistake(where.file, line, column, code, name, what, cure))
+            mistakes.append(Mistake(where.file, *rows.place(at, key), code, name, what, cure))
 
-        if row.id in ids:
-            first = where.place(("flows", ids[row.id]))[0]
-            wrong(
-                "JB1401",
-                "this row id stands twice",
-                f"Give it an id of its own; the first stands in line {first}.",
-                "id",
-            )
-        ids.setdefault(row.id, index)
-        line = where.place(("flows", index))[0]
+        if row.id in first:
+            other, number = first[row.id]
+            at = f"line {other.place(number)[0]}" + (f" of {Path(other.where.file).name}" if other is not rows else "")
+            wrong("JB1401", "this row id stands twice", f"Give it an id of its own; the first stands in {at}.", "id")
+        first.setdefault(row.id, (rows, index))
+        line = rows.place(index)[0]
         zones: list[list[str]] = []
         for key, value in (("from", row.from_), ("to", row.to)):
             listed = known if value == "any" else [value] if isinstance(value, str) else value
@@ -138,9 +160,7 @@ def expand(
             for one in zones[0]
             for other in zones[1]
         ]  # fmt: skip
-    mistakes += _undecided(found, known, where)
-    mistakes += _prohibited(found, where, ids)
-    return tuple(found), mistakes
+    return found, mistakes
 
 
 def _undecided(flows: Iterable[Flow], zones: Sequence[str], where: Document) -> list[Mistake]:
@@ -181,17 +201,17 @@ def breaks(prohibition: Prohibition, flow: Flow) -> bool:
     return ends_from and ends_to
 
 
-def _prohibited(flows: Iterable[Flow], where: Document, ids: dict[str, int]) -> list[Mistake]:
+def _prohibited(flows: Iterable[Flow], first: dict[str, tuple[Rows, int]]) -> list[Mistake]:
     mistakes: dict[tuple[str, str], Mistake] = {}
     rules = prohibitions()
     for flow in flows:
         for rule in rules:
             if breaks(rule, flow):
-                line, column = where.place(("flows", ids[flow.id]))
+                rows, index = first[flow.id]
                 what = f"{rule.id} ({rule.clause}) forbids {flow.from_zone} → {flow.to_zone} ({flow.relation}): {rule.text}"
                 cure = "Delete the row, or let the data go the way the clause names."
                 mistakes.setdefault(
-                    (flow.id, rule.id), Mistake(where.file, line, column, "JB1410", flow.id, what, cure)
+                    (flow.id, rule.id), Mistake(rows.where.file, *rows.place(index), "JB1410", flow.id, what, cure)
                 )
     return list(mistakes.values())
 
@@ -240,8 +260,7 @@ def rows(network: Network, opener: Site, from_zone: str, target: Site, to_zone: 
         if flow.relation == relation
         and flow.from_zone == from_zone
         and flow.to_zone == to_zone
-        and (not flow.from_levels or opener.level in flow.from_levels)
-        and (not flow.to_levels or target.level in flow.to_levels)
+        and flow.between(opener, target)
     ]
 
 

@@ -37,9 +37,10 @@ NATION_GB, NATION_INODES = 8, 1_600_000
 """What 47,655 devices' files take on a disk, with some reserve."""
 
 STEPS: tuple[Step, ...] = (
-    Step("The national plan: addresses, names, numbers and links of every site", ("plan", "compile", "--plan", "national")),
+    Step("The national plan: addresses, names, numbers and links of every site",
+         ("plan", "compile", "--plan", "national", "--confirm", "national")),
     Step("Every device's files, nation-wide", NATION),
-    Step("The pilot: ministry, Ningxia, Yinchuan, Wuzhong", ("plan", "compile", *PLAN)),
+    Step("The pilot: ministry, Ningxia, Yinchuan, Wuzhong", ("plan", "compile", *PLAN, "--confirm", "pilot")),
     Step("Its devices' files", ("config", "render", *ABOUT)),
     Step("The proof on the rendered text", ("config", "prove", *PLAN)),
     Step("Machines and wires as delivered, nothing configured", ("twin", "up", *ABOUT, "--bare")),

@@ -190,9 +190,7 @@ class World(msgspec.Struct, frozen=True, dict=True):
         for flow in self.network.flows:
             if (flow.from_zone, flow.to_zone, flow.relation) != (source.zone, target.zone, relation):
                 continue
-            if (flow.from_levels and one.level not in flow.from_levels) or (
-                flow.to_levels and other.level not in flow.to_levels
-            ):
+            if not flow.between(one, other):
                 continue
             if flow.verdict == "deny":
                 denied = denied or flow
@@ -289,7 +287,7 @@ def expected(world: World, device: Device) -> Expected:
         opens = (x == TRANSIT or site.zone(x)) and (not flow.from_levels or site.level in flow.from_levels)
         takes = (y == TRANSIT or site.zone(y)) and (not flow.to_levels or site.level in flow.to_levels)
         if flow.relation == "same-centre":
-            if not opens or not takes or x == y != TRANSIT:
+            if not opens or not takes or x == y != TRANSIT or not flow.between(site, site):
                 continue
             sources, targets = end(site, x, flow.from_service, site), end(site, y, flow.to_service, site)
             if device.role == "router":
@@ -305,14 +303,12 @@ def expected(world: World, device: Device) -> Expected:
                 add("forward", entry, [f"z-{y}"], flow, sources, targets)
             continue
         if opens and x != TRANSIT and device.role != "router":
-            others = [
-                o for o in network.related(site, flow.relation) if not flow.to_levels or o.level in flow.to_levels
-            ]
+            others = [o for o in network.related(site, flow.relation) if flow.between(site, o)]
             sources = end(site, x, flow.from_service, site)
             add("forward", [f"z-{x}"], lines, flow, sources, union(end(o, y, flow.to_service, site) for o in others))
         if takes:
             inverse = INVERSE[flow.relation]
-            others = [o for o in network.related(site, inverse) if not flow.from_levels or o.level in flow.from_levels]  # type: ignore[arg-type]
+            others = [o for o in network.related(site, inverse) if flow.between(o, site)]  # type: ignore[arg-type]
             if y == TRANSIT:
                 targets = end(site, y, "", site)
                 for other in others:

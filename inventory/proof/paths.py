@@ -171,10 +171,8 @@ def needs(world: World, ground: Ground) -> list[Need]:
         if flow.relation == "external":
             continue
         for site in network.sites.values():
-            if flow.from_levels and site.level not in flow.from_levels:
-                continue
             for other in network.related(site, flow.relation):
-                if flow.to_levels and other.level not in flow.to_levels:
+                if not flow.between(site, other):
                     continue
                 for family in (4, 6):
                     sources, targets = (

@@ -140,10 +140,8 @@ def _against(network: Network, readings: dict[str, Reading], findings: list[Find
         if flow.verdict != "allow" or flow.data != "against":
             continue
         for site in network.sites.values():
-            if flow.from_levels and site.level not in flow.from_levels:
-                continue
             for other in network.related(site, flow.relation):
-                if flow.to_levels and other.level not in flow.to_levels:
+                if not flow.between(site, other):
                     continue
                 for one in _services(network, site, flow.from_zone, flow.from_service):
                     for two in _services(network, other, flow.to_zone, flow.to_service):

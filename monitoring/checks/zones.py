@@ -357,7 +357,7 @@ def _record(look: Look, network: Network, here: Place, there: Place, pair: Pair)
 
 def _deciding(rows: Iterable[Flow]) -> list[Flow]:
     """What of the rows decides the answer: not where they stand in the plan, nor the words that give their reason."""
-    return [msgspec.structs.replace(row, place="", reason="", clause="") for row in rows]
+    return [msgspec.structs.replace(row, place="", reason="", clause="", until="") for row in rows]
 
 
 def pair_subject(opener: Site, zone: str, there: Place) -> Subject:

@@ -103,7 +103,7 @@ ROWS: tuple[Row, ...] = (
             Size(
                 "national plan",
                 _work("compile", "national", "{base}"),
-                (*NATION, _work("remember", "{base}")),
+                (*NATION, _work("remember", "{base}"), _work("forget", "{base}")),
                 (_work("unchanged", "{base}"),),
             ),
         ),

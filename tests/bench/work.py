@@ -57,6 +57,14 @@ def remember(state: str) -> int:
     return len(found)
 
 
+def forget(state: str) -> int:
+    """Take away what a compile keeps for the next one, so that it makes every province again; plans."""
+    kept = list((Path(state) / "plans").glob("*/network/parts.json"))
+    for path in kept:
+        path.unlink()
+    return len(kept)
+
+
 def unchanged(state: str) -> int:
     """Every file is what `remember` saw, or this ends with 1."""
     before, now = json.loads(Path(f"{state}.sums").read_text()), _files(Path(state))
@@ -260,7 +268,7 @@ def names(state: str, province: str, to: str = "") -> int:
 
 
 WORKS: dict[str, Callable[..., int]] = {
-    "compile": compile, "cut": cut, "remember": remember, "unchanged": unchanged, "render": render, "prove": prove,
+    "compile": compile, "cut": cut, "remember": remember, "forget": forget, "unchanged": unchanged, "render": render, "prove": prove,
     "append": append, "verify": verify, "rounds": rounds, "status": status, "spokes": spokes, "spokes-plan": spokes_plan,
     "netlab": netlab, "netlab-plan": netlab_plan, "names": names,
 }  # fmt: skip

@@ -25,8 +25,8 @@ ROOMS = [*(CHECKOUT / room for room in rooms(CHECKOUT)), CHECKOUT / "jinbao.py"]
 BIN = Path(sys.executable).parent
 # What is quick, and needs neither a lab nor a target, is really run; the rest is held against the options there are.
 RUN = [("plan", "init"), ("plan", "check"), ("plan", "compile"), ("plan", "show"), ("plan", "schema")]
-RUN += [("plan", "export"), ("plan", "import")]
-RUN += [("config", "render"), ("twin", "doctor")]
+RUN += [("plan", "diff"), ("plan", "forecast"), ("plan", "export"), ("plan", "import"), ("config", "render")]
+RUN += [("twin", "doctor")]
 
 
 def sources() -> Iterator[Path]:

@@ -48,6 +48,7 @@ def write(folder: Path, rows: Iterable[tuple[str, ...]], **changes: Any) -> Path
         "base": "national",
         "divisions": "regions.csv",
         "scope": "all",
+        "change_limit": 1.0,
         **changes,
     }
     (folder / "plan.yml").write_text(yaml.safe_dump(plan, allow_unicode=True, sort_keys=False), "utf-8")
