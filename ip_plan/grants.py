@@ -5,6 +5,7 @@ What is in the ledger stays; what is new takes the lowest free place, largest fi
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -85,14 +86,15 @@ def unit_demand(plan: Plan, unit: str, zones: int, infra: int) -> Demand:
 
 def blocks_of(ledger: Ledger, kind: str, key: str, family: int) -> list[Block]:
     """Every block of a unit (kind `block`) or of a province (`province`), first one first."""
-    found = []
-    for number in range(1, 1000):
-        grant = ledger.get(kind, key if number == 1 else f"{key}#{number}")
-        if grant is None:
-            break
-        if grant[family == 6] != NONE:
-            found.append(addressing.parse(grant[family == 6], family))
-    return found
+    listed = [ledger.get(kind, key)]
+    for mark in ("#",) if family == 4 else ("#", "#6."):
+        further = (ledger.get(kind, f"{key}{mark}{number}") for number in range(2, 1000))
+        listed += itertools.takewhile(lambda grant: grant is not None, further)
+    return [
+        addressing.parse(grant[family == 6], family)
+        for grant in listed
+        if grant is not None and grant[family == 6] != NONE
+    ]
 
 
 class Grants:

@@ -23,7 +23,7 @@ from ip_plan.claims import ANY, SUPERNET, Claim, Claims
 from ip_plan.compile import NATION
 from ip_plan.division_table import Divisions
 from ip_plan.grants import NONE, Need
-from ip_plan.layout import DEPTH, MINISTRY, lay_out, needs, province_key
+from ip_plan.layout import MINISTRY, lay_out, needs, province_key
 from ip_plan.ledger import Key
 from ip_plan.plan import Plan
 from ip_plan.schema import LABEL
@@ -95,10 +95,7 @@ class _Desk:
         self.layout = lay_out(plan)
         self.claims: Claims = {}
         self.mistakes: list[Mistake] = []
-        self.top: dict[str, str] = {}
-        for name in sorted(plan.regions, key=lambda name: DEPTH[plan.regions[name].level]):
-            region = plan.regions[name]
-            self.top[name] = name if region.level in ("ministry", "province") else self.top[region.parent]
+        self.top = self.layout.top
         self.code_of = {self.layout.key[name]: name for name in plan.regions}
         self.zones = {
             sheets.words(text): zone

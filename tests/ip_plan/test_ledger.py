@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -202,6 +203,24 @@ def test_a_city_that_outgrows_its_block_gets_a_second_one_and_nothing_moves(tmp_
     assert len(second.regions["110000"].blocks4) > 1, "the province had to be given a further block too"
     grants = administration.grants(history.folder)
     assert all(grants[key] == grant for key, grant in held.items())
+
+
+def test_a_city_that_outgrows_its_ipv6_block_announces_the_second_one_too(tmp_path: Path) -> None:
+    codes = ["110000", "110100", *(f"1101{number:02d}" for number in range(1, 21))]
+    plan = nation.write(tmp_path / "plan", [nation.row(code, code, "x") for code in codes])
+    sizes = yaml.safe_load((plan / "addressing.yml").read_text("utf-8"))
+    sizes["ipv6"] |= {"unit": 40, "county": 44, "reason": "sixteen counties a city"}
+    (plan / "addressing.yml").write_text(yaml.safe_dump(sizes, allow_unicode=True), "utf-8")
+
+    def city() -> tuple[str, ...]:
+        outcome = compile_plan(str(plan), tmp_path / "state", executor=nation.Inline())
+        return load(outcome.network).regions["110100"].blocks6
+
+    found = city()
+    assert len(found) == 2
+    row = ",".join((*nation.row("110121", "110121", "x"), "0", "0"))
+    (plan / "regions.csv").write_text((plan / "regions.csv").read_text("utf-8") + row + "\n", "utf-8")
+    assert city() == found, "the next county takes its place in the second block, and needs no third"
 
 
 def test_a_grant_is_never_changed() -> None:

@@ -44,8 +44,8 @@ def offices(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes],
     removed = (*removed[:3], "110102", *removed[4:])
     nation.write(folder / "plan", [*ROWS, removed], changes=CHANGES["changes"][:1])
     compile_plan(str(folder / "plan"), folder / "state", executor=nation.Inline())
-    nation.write(folder / "plan", ROWS, **CHANGES)
-    outcome = compile_plan(str(folder / "plan"), folder / "state", executor=nation.Inline())
+    plan = str(nation.write(folder / "plan", ROWS, **CHANGES))
+    outcome = compile_plan(plan, folder / "state", confirm="small", executor=nation.Inline())
     assert outcome.grants and any(b"gone" in body for body in nation.ledger_bytes(folder / "plan").values())
     assert load(outcome.network).sites["110101:office1"].holder == "110100:centre1"
     written = workbook.export(str(folder / "plan"), folder / "state", outcome, folder / "out")
