@@ -176,6 +176,8 @@ def _owner(network: Network, site: Site) -> _Owner | None:
         blocks = [(4, text) for text in region.blocks4 if site.level == "province"] + [
             (6, text) for text in region.blocks6
         ]
+    moved = [child for child in network.children.get(site.key, ()) if child.holder and child.region in network.regions]
+    blocks += [(6, text) for child in moved for text in network.regions[child.region].blocks6]
     reverse = [
         (family, piece)
         for family, text in blocks
@@ -210,9 +212,25 @@ def servers(network: Network, shard: Shard) -> dict[str, Server]:
             if piece := _piece(address, lengths, known):
                 reverse.setdefault(piece, []).append((pointer(address), f"{name.fqdn}."))
     return {
-        key: _server(network, owner, children.get(key, []), forward.get(key, []), reverse)
+        key: _server(
+            network, owner, children.get(key, []), forward.get(key, []), reverse, _lent(network, owner, owners)
+        )
         for key, owner in owners.items()
     }
+
+
+def _lent(network: Network, owner: _Owner, owners: dict[str, _Owner]) -> list[Delegation]:
+    """Reverse zones in the blocks of `owner` of regions that moved away: another serves them, and its parent knows who."""
+    found = {}
+    for site in network.strays.get(owner.site.key, ()):
+        server = owners.get(site.parent)
+        if server is None or site.parent == owner.site.key or server.site.parent == owner.site.key:
+            continue
+        asked = above(network, owner.site, "udp/53")
+        for text in network.regions[site.region].blocks6:
+            for piece in addressing.pieces(addressing.parse(text, 6), 6):
+                found[piece] = Delegation(reverse_zone(piece, 6), server.servers, asked)
+    return list(found.values())
 
 
 def _apex(fqdn: str, apexes: dict[str, str]) -> str:
@@ -237,7 +255,7 @@ def _piece(
 
 def _server(
     network: Network, owner: _Owner, children: list[_Owner], forward: list[Name],
-    reverse: dict[tuple[int, Block], list[tuple[str, str]]],
+    reverse: dict[tuple[int, Block], list[tuple[str, str]]], lent: list[Delegation],
 ) -> Server:  # fmt: skip
     mail = f"hostmaster.{network.meta.root}."
     delegations = [Delegation(child.apex, child.servers, child.addresses) for child in children]
@@ -245,6 +263,7 @@ def _server(
         delegations += [
             Delegation(reverse_zone(block, family), child.servers, child.addresses) for family, block in child.reverse
         ]
+    delegations += lent
     glue = [Name(fqdn, *pair) for child in children for fqdn, *pair in _glue(child)]
     records = [record for name in [*forward, *glue] for record in _forward(name)]
     zones = [(owner.apex, "forward", records)]
@@ -255,7 +274,10 @@ def _server(
         top = [Name(fqdn, *pair) for fqdn, *pair in _glue(owner)]
         below = [(f"{name}.", "NS", f"{server}.") for name, _, _ in zones for server in owner.servers]
         zones.insert(0, (".", "root", [*below, *(record for name in top for record in _forward(name))]))
+    ends_of = {delegation.zone for delegation in delegations}
     for delegation in delegations:
+        if any(up in ends_of for up in _over(delegation.zone)):
+            continue  # the zone of a child delegates it, to where the region moved
         held = [zone for zone in zones if zone[0] != "." and delegation.zone.endswith(f".{zone[0]}")]
         closest = max(held, key=lambda zone: len(zone[0]))
         closest[2].extend((f"{delegation.zone}.", "NS", f"{server}.") for server in delegation.servers)
@@ -271,6 +293,12 @@ def _server(
         listen=owner.addresses,
         clients=Dual((network.meta.supernet4,), (network.meta.supernet6,)),
     )
+
+
+def _over(zone: str) -> Iterator[str]:
+    """The names above a zone's, nearest first."""
+    while zone := zone.partition(".")[2]:
+        yield zone
 
 
 def _glue(owner: _Owner) -> list[tuple[str, str, str]]:

@@ -13,6 +13,7 @@ import msgspec
 
 from inventory import ends
 from inventory.ends import Dual
+from ip_plan import addressing
 from ip_plan.network import Device, Network, Site
 
 PREFERENCE = {"primary": 200, "backup": 100}
@@ -88,13 +89,7 @@ def blocks(network: Network, site: Site) -> Dual:
 
 def below(network: Network, site: Site) -> Dual:
     """All that the ledger granted to `site` and to the sites whose lines end at it, segment by segment."""
-    loopbacks = [
-        Dual((f"{device.loopback4}/32",), (f"{device.loopback6}/128",))
-        for device in ends.devices(network, site)
-        if device.loopback4
-    ]
-    zones = [Dual((zone.v4,), (zone.v6,)) for zone in site.zones]
-    return ends.join([*zones, *loopbacks, *(below(network, child) for child in behind(network, site))])
+    return ends.join([own(network, site), *(below(network, child) for child in behind(network, site))])
 
 
 def behind(network: Network, site: Site) -> list[Site]:
@@ -109,8 +104,54 @@ def behind(network: Network, site: Site) -> list[Site]:
 
 
 def summaries(network: Network, site: Site) -> Dual:
-    """What `site` announces to the centre that serves it: one summary per block, or its segments where it has no block."""
-    return blocks(network, site) or below(network, site)
+    """What `site` announces to the centre that serves it: one summary per block, or its segments where it has no block.
+
+    A region that moved here keeps its addresses in another's block: its segments stand beside the summaries.
+    """
+    held = blocks(network, site)
+    return ends.join([held, strays(network, site)]) if held else below(network, site)
+
+
+def own(network: Network, site: Site) -> Dual:
+    """What the ledger granted to `site` alone, segment by segment."""
+    loopbacks = [
+        Dual((f"{device.loopback4}/32",), (f"{device.loopback6}/128",))
+        for device in ends.devices(network, site)
+        if device.loopback4
+    ]
+    return ends.join([*(Dual((zone.v4,), (zone.v6,)) for zone in site.zones), *loopbacks])
+
+
+def strays(network: Network, site: Site) -> Dual:
+    """What lies in no block of `site` though it serves it: segments of regions that moved, announced one by one."""
+    moved = [child for child in network.children.get(site.key, ()) if child.holder]
+    return _outside(ends.join(own(network, child) for child in moved), blocks(network, site)) if moved else Dual()
+
+
+def lent(network: Network, site: Site) -> Dual:
+    """What lies in a block of `site` though another centre serves it; a more specific route than its own summary."""
+    moved = [other for other in network.strays.get(site.key, ()) if other.parent != site.key]
+    segments, held = ends.join(own(network, other) for other in moved), blocks(network, site)
+    elsewhere = _outside(segments, held)
+    return Dual(
+        tuple(text for text in segments.v4 if text not in elsewhere.v4),
+        tuple(text for text in segments.v6 if text not in elsewhere.v6),
+    )
+
+
+def _outside(segments: Dual, held: Dual) -> Dual:
+    """Those of `segments` that lie in none of the blocks `held`."""
+    found = []
+    for family in (4, 6):
+        outer = [addressing.parse(text, family) for text in held.of(family)]
+        found.append(
+            tuple(
+                text
+                for text in segments.of(family)
+                if not any(addressing.contains(block, addressing.parse(text, family), family) for block in outer)
+            )
+        )
+    return Dual(*found)
 
 
 def branch(network: Network, site: Site) -> Dual:
@@ -121,6 +162,12 @@ def branch(network: Network, site: Site) -> Dual:
         chain.insert(0, blocks(network, current))
         current = network.known_sites.get(current.parent)
     return ends.join([supernets(network), *chain])
+
+
+def downward(network: Network, site: Site, child: Site) -> Dual:
+    """What `site` announces to `child`: its branch, and what of the child's blocks is served elsewhere."""
+    away = lent(network, child)
+    return ends.join([branch(network, site), away]) if away else branch(network, site)
 
 
 def supernets(network: Network) -> Dual:
@@ -156,20 +203,21 @@ def _inside(network: Network, device: Device) -> Routing:
 def _router(network: Network, device: Device, site: Site) -> Routing:
     routers = [other for other in ends.devices(network, site) if other.role == "router"]
     served = network.children.get(site.key, ())
-    own = supernets(network) if site.level == "ministry" else blocks(network, site)
+    summed = supernets(network) if site.level == "ministry" else blocks(network, site)
     statics = _statics(network, device)
+    moved = strays(network, site)
+    told = [static.prefix for static in statics if len(routers) > 1 or static.prefix in (*moved.v4, *moved.v6)]
     return msgspec.structs.replace(
         _inside(network, device),
         asn=device.asn or site.asn,
         neighbours=(*_lines(network, device, site), *_pair(network, device, routers)),
-        aggregates=own,
-        # Only the other router of a pair has to hear of them: what leaves the site is the block they lie in.
+        aggregates=summed,
+        # What leaves the site is the block they lie in: only the other router of a pair has to hear of them.
         networks=Dual(
-            tuple(static.prefix for static in statics if len(routers) > 1 and ":" not in static.prefix),
-            tuple(static.prefix for static in statics if len(routers) > 1 and ":" in static.prefix),
+            tuple(prefix for prefix in told if ":" not in prefix), tuple(prefix for prefix in told if ":" in prefix)
         ),
         segments=ends.join(Dual((zone.v4,), (zone.v6,)) for zone in site.zones),
-        outside=ends.join([branch(network, site), *(blocks(network, child) for child in served)]),
+        outside=ends.join([branch(network, site), lent(network, site), *(blocks(network, child) for child in served)]),
         metric=100 * (1 + [router.name for router in routers].index(device.name)),
         statics=statics,
     )
@@ -208,8 +256,8 @@ def _lines(network: Network, device: Device, site: Site) -> tuple[Neighbour, ...
                 rank=link.rank if link else "primary",
                 address4=interface.peer4,
                 address6=interface.peer6,
-                accept=branch(network, other) if up else summaries(network, other),
-                announce=summaries(network, site) if up else branch(network, site),
+                accept=downward(network, other, site) if up else summaries(network, other),
+                announce=summaries(network, site) if up else downward(network, site, other),
             )
         )
     return tuple(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterable, Mapping
 from typing import Literal, cast
 
@@ -53,13 +54,15 @@ def build(
     """
     rows, key = plan.regions, layout.key
     grants = Grants(plan, ledger, province, blocks4, blocks6)
-    for change in plan.plan.code_changes:
-        if province_key(change.new) == province_key(province) and change.new in rows:
-            grants.hold("alias", change.new) or grants.give("alias", change.new, key[change.new])
+    for code in layout.members[province]:
+        if key[code] != code:
+            grants.hold("alias", code) or grants.give("alias", code, key[code])
     for demand in layout.demand[province]:
         grants.unit(demand)
     wanted, mistakes = needs(plan, layout, province)
     grants.zones(wanted)
+    holders = _holders(layout, grants, province, wanted)
+    moved = {need.region for need in wanted if need.key in holders}
 
     # Names
     members = layout.members[province]
@@ -74,9 +77,9 @@ def build(
     labels = grants.labels(readings, parents)
     if label:
         labels[key[province]] = label
-    root = plan.names.root
     for code in members:
-        domains[code] = _domain(rows, key, labels, code, root)
+        named = _named_parent(rows, code) if rows[code].kind == "grouping" else code
+        domains[code] = _domain(key[named], ledger, labels, plan.names.root)
 
     group_of = {code: group for group, codes in plan.plan.groups.items() for code in codes}
     hosted = set(plan.plan.hosted)
@@ -85,7 +88,7 @@ def build(
             code=code, name=rows[code].name, level=cast(Level, rows[code].level), kind=rows[code].kind, parent=rows[code].parent,
             serving=serving(plan, code, hosted), label=labels.get(key[code], ""), domain=domains[code],
             group=group_of.get(province, ""), communities=rows[code].communities, villages=rows[code].villages,
-            blocks4=_blocks(grants, layout, rows[code], 4), blocks6=_blocks(grants, layout, rows[code], 6),
+            blocks4=_blocks(grants, layout, rows[code], 4), blocks6=_blocks(grants, layout, rows[code], 6, code in moved),
         )
         for code in members
     )  # fmt: skip
@@ -204,6 +207,7 @@ def build(
                 zones=tuple(zone_values),
                 devices=(*site_devices, *site_hosts),
                 running=need.region in running,
+                holder=holders.get(need.key, ""),
             )
         )
     for _, handed in below:
@@ -252,6 +256,25 @@ def build(
     return shard, grants, summit, tuple(uplinks), mistakes
 
 
+def _holders(layout: Layout, grants: Grants, province: str, wanted: Iterable[Need]) -> dict[str, str]:
+    """Site → the centre in whose blocks its addresses lie, for sites that moved to another unit and kept them."""
+    spans = sorted(
+        (value, value + addressing.size(length, 4), demand.unit)
+        for demand in layout.demand[province]
+        for value, length in grants.unit_blocks(demand.unit, 4)
+    )
+    starts = [start for start, _, _ in spans]
+    found = {}
+    for need in wanted:
+        if not need.kind.zones:
+            continue
+        value = addressing.parse(grants.ledger.grants["zone", f"{need.key}:{need.kind.zones[0]}"][0], 4)[0]
+        place = bisect.bisect_right(starts, value) - 1
+        if place >= 0 and value < spans[place][1] and spans[place][2] != need.unit:
+            found[need.key] = f"{spans[place][2].partition(':')[0]}:centre1"
+    return found
+
+
 def _by_name(value: Interface | Device) -> str:
     return value.name
 
@@ -263,20 +286,25 @@ def _named_parent(rows: Mapping[str, Row], code: str) -> str:
     return parent
 
 
-def _domain(rows: Mapping[str, Row], key: Mapping[str, str], labels: Mapping[str, str], code: str, root: str) -> str:
+def _domain(key: str, ledger: Ledger, labels: Mapping[str, str], root: str) -> str:
+    """A name is for ever, the region above it in the name included: a region that moves, or whose county goes, keeps it."""
     parts = []
-    while rows[code].level != "ministry":
-        if rows[code].kind != "grouping":
-            parts.append(labels[key[code]])
-        code = rows[code].parent
+    granted = ledger.of("label")
+    while key in granted:
+        label, key = granted[key]
+        parts.append(label)
+    if key in labels:  # the province's own, which the nation granted
+        parts.append(labels[key])
     return ".".join([*parts, root])
 
 
-def _blocks(grants: Grants, layout: Layout, row: Row, family: int) -> tuple[str, ...]:
+def _blocks(grants: Grants, layout: Layout, row: Row, family: int, moved: bool = False) -> tuple[str, ...]:
     if row.level in ("ministry", "province"):
         return tuple(addressing.write(block, family) for block in grants.blocks[family])
     if row.level == "prefecture" and row.kind != "grouping":
         return tuple(addressing.write(block, family) for block in grants.unit_blocks(layout.unit[row.code], family))
+    if row.level == "county" and moved:
+        return tuple(second for _, second in [grants.ledger.grants["block", layout.key[row.code]]])
     return ()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from ground.mistake import Mistake
+from ip_plan.divisions import keys
 from ip_plan.grants import Demand, Need, sizes, unit_demand
 from ip_plan.plan import Plan
 from ip_plan.regions import Region as Row
@@ -40,10 +41,7 @@ def province_key(code: str) -> str:
 def lay_out(plan: Plan) -> Layout:
     """Order the plan's regions; counts every region of a province, so that a later one finds its place kept."""
     rows = plan.regions
-    key = {code: code for code in rows}
-    for change in plan.plan.code_changes:
-        if change.new in key:
-            key[change.new] = key.get(change.old, change.old)
+    key = keys(rows, plan.plan.changes)
     hosted = set(plan.plan.hosted)
     unit: dict[str, str] = {}
     top: dict[str, str] = {}
@@ -58,6 +56,8 @@ def lay_out(plan: Plan) -> Layout:
             own = row.level == "prefecture" and row.kind != "grouping"
             unit[code] = key[code] if own else unit[row.parent]
         children.setdefault(row.parent, []).append(code)
+        if code in plan.former:  # a region that moved stays in scope
+            children.setdefault(plan.former[code], []).append(code)
     if plan.plan.scope == "all":
         scope = set(rows)
     else:

@@ -33,7 +33,9 @@ def find(network: Network, what: str) -> list[Owner]:
     for site in network.known_sites.values():
         if what in (site.key, site.region, site.domain):
             zones = ", ".join(f"{zone.name} {zone.v4} {zone.v6}" for zone in site.zones)
-            found.append(Owner("site", site.key, zones, f"served by {site.parent or 'nobody'}, AS {site.asn or '-'}"))
+            reason = f"served by {site.parent or 'nobody'}, AS {site.asn or '-'}"
+            reason += f", moved here: its addresses lie in the blocks of {site.holder}" if site.holder else ""
+            found.append(Owner("site", site.key, zones, reason))
     for device in network.known_devices.values():
         if what in (device.name, device.fqdn):
             addresses = " ".join(

@@ -41,6 +41,7 @@ class Region(msgspec.Struct, frozen=True, gc=False):
     blocks4: tuple[str, ...] = ()
     """Address blocks granted to the region (ministry, province, prefecture); a summary each. Empty below."""
     blocks6: tuple[str, ...] = ()
+    """The same; also of a county that moved with its addresses (see `Site.holder`), whose reverse zone goes with it."""
 
 
 class Zone(msgspec.Struct, frozen=True, gc=False):
@@ -70,6 +71,9 @@ class Site(msgspec.Struct, frozen=True):
     devices: tuple[str, ...]
     running: bool = False
     """Whether the plan lists it among the nodes of a twin."""
+    holder: str = ""
+    """Key of the centre whose blocks its addresses lie in, where another one serves it: it moved, and keeps its addresses
+    until it is renumbered. Empty: they lie where its serving centre's do."""
 
     def zone(self, name: str) -> Zone | None:
         """The zone called `name`, or None."""
@@ -349,6 +353,15 @@ class Network(msgspec.Struct, frozen=True, dict=True):
             site = self.known_sites[key]
             if site.parent:
                 found.setdefault(site.parent, []).append(site)
+        return {key: tuple(sites) for key, sites in found.items()}
+
+    @cached_property
+    def strays(self) -> dict[str, tuple[Site, ...]]:
+        """Key of a centre → the sites of the loaded shards that another one serves with addresses of its blocks."""
+        found: dict[str, list[Site]] = {}
+        for site in self.sites.values():
+            if site.holder:
+                found.setdefault(site.holder, []).append(site)
         return {key: tuple(sites) for key, sites in found.items()}
 
     def related(self, site: Site, relation: Relation) -> tuple[Site, ...]:

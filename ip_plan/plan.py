@@ -13,7 +13,7 @@ import msgspec
 from ground import clock, tree
 from ground.files import sha256
 from ground.mistake import Mistake, Mistakes
-from ip_plan import addressing, exceptions, regions, schema, source, zones
+from ip_plan import addressing, divisions, exceptions, regions, schema, source, zones
 from ip_plan.network import Flow
 from ip_plan.regions import Region
 from ip_plan.schema import AddressingFile, BackupFile, FlowsFile, NamesFile, PlanFile, SitesFile
@@ -34,7 +34,9 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
     flows: FlowsFile
     backup: BackupFile
     regions: dict[str, Region]
-    """The division data, whole: denominators count these, never what is in scope."""
+    """The division data, whole, after the change table: denominators count these, never what is in scope."""
+    former: dict[str, str]
+    """Region → the region above it in the division data, where the change table gave it another."""
     rows: tuple[Flow, ...]
     """The decided rows, lists and `any` spelled out; then those of the exceptions in force."""
     documents: dict[str, Document]
@@ -103,6 +105,7 @@ def load(name: str, today: date | None = None) -> Plan:
         mistakes += wrong
     plan: PlanFile | None = models.get("plan.yml")
     rows: dict[str, Region] = {}
+    former: dict[str, str] = {}
     digest = [sha256(str(sorted((file, repr(document.value)) for file, document in documents.items())).encode())]
     if plan is not None:
         path = _divisions(folder, plan.divisions)
@@ -119,6 +122,15 @@ def load(name: str, today: date | None = None) -> Plan:
             if not wrong:
                 rows, wrong = regions.read(text, file=str(path), corps_cities=plan.corps_cities)
                 mistakes += wrong
+                if not wrong:
+                    given = rows
+                    rows, wrong = divisions.apply(given, plan.changes, documents["plan.yml"])
+                    mistakes += wrong
+                    former = {
+                        code: given[code].parent
+                        for code, row in (rows.items() if plan.changes else ())
+                        if code in given and given[code].parent != row.parent
+                    }
             digest.append(sha256(data))
     if any(model is None for model in models.values()) or len(models) < len(schema.FILES) or not rows:
         raise Mistakes(mistakes)
@@ -138,7 +150,7 @@ def load(name: str, today: date | None = None) -> Plan:
     flows += exceptions.rows(plan.exceptions, excepted, today)
     digest += sorted({flow.id for flow in flows if flow.until})
     built = Plan(
-        folder, shipped, **parts, regions=rows, rows=flows, documents=documents,
+        folder, shipped, **parts, regions=rows, former=former, rows=flows, documents=documents,
         key=sha256("".join(digest).encode()), settings_key=digest[0],
     )  # fmt: skip
     mistakes += _check(built)

@@ -77,12 +77,59 @@ class Without(_Model):
     reason: Reason
 
 
-class CodeChange(_Model):
-    """A region that got another code; its grants stay under the first one."""
+Date = Annotated[str, StringConstraints(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")]
 
-    old: Annotated[str, StringConstraints(pattern=r"^([0-9]{6}|[0-9]{9}|BT0000)$")]
-    new: Code
+
+class _Reform(_Model):
+    since: Date
+    """The day from which it holds."""
     reason: Reason
+
+
+class Recode(_Reform):
+    """A region got another code, and perhaps another name (撤县设区); its grants stay under the first code."""
+
+    kind: Literal["code"]
+    old: Code
+    new: Code
+    name: str = ""
+
+
+class Rename(_Reform):
+    """A region got another name; its label stays."""
+
+    kind: Literal["rename"]
+    region: Code
+    name: Annotated[str, StringConstraints(min_length=1)]
+
+
+class Move(_Reform):
+    """A county, with what lies below it, or a township belongs to another region (省管县: to the province itself)."""
+
+    kind: Literal["move"]
+    region: Code
+    to: Code
+
+
+class Merge(_Reform):
+    """A region was dissolved; what lay below it lies below `into`."""
+
+    kind: Literal["merge"]
+    region: Code
+    into: Code
+
+
+class Split(_Reform):
+    """A new region took some of what lay below the others."""
+
+    kind: Literal["split"]
+    region: Code
+    name: Annotated[str, StringConstraints(min_length=1)]
+    reading: Label
+    takes: Annotated[list[Code], Field(min_length=1)]
+
+
+DivisionChange = Annotated[Recode | Rename | Move | Merge | Split, Field(discriminator="kind")]
 
 
 class FlowFile(_Model):
@@ -170,7 +217,7 @@ class PlanFile(_Model):
     change_limit: Annotated[float, Field(gt=0, le=1)] = 0.1
     twin: Twin = Twin()
     witness: Witness = Witness()
-    code_changes: list[CodeChange] = []
+    changes: list[DivisionChange] = []
     pins: list[Pin] = []
     extra_hosts: list[ExtraHost] = []
     without: list[Without] = []

@@ -104,10 +104,9 @@ def _value(
         return [
             _value(item, (*path, index), places, constructor, file, mistakes) for index, item in enumerate(node.value)
         ]
-    try:
-        return constructor.construct_object(node, deep=True)
-    except ValueError:  # 2026-02-30 looks like a date and is none: text, which the key may take or not
+    if node.tag == "tag:yaml.org,2002:timestamp":  # a date is text here, in quotes or not
         return node.value
+    return constructor.construct_object(node, deep=True)
 
 
 def read(folder: Path, names: Mapping[str, bool]) -> tuple[dict[str, Document], list[Mistake]]:

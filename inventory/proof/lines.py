@@ -582,7 +582,8 @@ def _grants(
     for way in ("in", "out"):
         speaker, listener = (other, site) if way == "in" else (site, other)
         down = listener.parent == speaker.key
-        spans = _subtree(world, speaker, family) if not down else _above(world, speaker, family)
+        away = _served_elsewhere(world, listener, family) if down else []
+        spans = [*_above(world, speaker, family), *away] if down else _subtree(world, speaker, family)
         for key in sorted(_vectors(config, neighbour, family, way)):
             span = (key[0], key[0] | (1 << (interval.BITS[family] - key[1])) - 1)
             fits = any(span == s for s in spans) if down else any(_inside(span, s) for s in spans)
@@ -596,7 +597,8 @@ def _grants(
                 what = f"{who}, which the ledger did not grant to {speaker.key}"
                 wrong("JB2414", config.file, line, what, "Permit exactly the granted prefixes.")
                 break
-        for first, last in _needed_below(world, speaker, family) if down else _said(world, speaker, family):
+        needed = [*_needed_below(world, speaker, family), *away] if down else _said(world, speaker, family)
+        for first, last in needed:
             key = (first, interval.BITS[family] - (last - first).bit_length())
             kept, line = _decided(config, neighbour, family, way, key)
             if kept is None:
@@ -613,8 +615,21 @@ def _said(world: World, site: Site, family: int) -> list[interval.Interval]:
     if region is not None and site.kind == "centre":
         blocks = [interval.interval(text) for text in (region.blocks4 if family == 4 else region.blocks6)]
         if blocks:
-            return blocks
+            moved = [other for other in world.network.children.get(site.key, ()) if other.holder]
+            here = [span for other in moved for span in _granted(world, other, family)]
+            return [*blocks, *(span for span in here if not any(_inside(span, block) for block in blocks))]
     return _subtree(world, site, family)
+
+
+def _served_elsewhere(world: World, site: Site, family: int) -> list[interval.Interval]:
+    """What lies in the blocks of `site` and belongs to a region that moved away: its own summary must not swallow it."""
+    region = world.network.regions.get(site.region)
+    if region is None or site.kind != "centre":
+        return []
+    blocks = [interval.interval(text) for text in (region.blocks4 if family == 4 else region.blocks6)]
+    moved = (other for other in world.network.strays.get(site.key, ()) if other.parent != site.key)
+    found = [span for other in moved for span in _granted(world, other, family)]
+    return [span for span in found if any(_inside(span, block) for block in blocks)]
 
 
 def _needed_below(world: World, speaker: Site, family: int) -> list[interval.Interval]:

@@ -270,20 +270,33 @@ def _resolvers(network: Network, readings: Mapping[str, Reading], zones: Mapping
                 Finding("JB2425", reading.here(named.source), line, reading.device, what, "Write `forward only;`.")
             )
         children = {child.key for child in network.children.get(site.key, ())}
+        lent = _lent(network, site)
         for zone in named.zones:
             if zone.type != "forward":
                 continue
             held = zones.get(zone.name)
             asked = {normal(address) for address in zone.forwarders}
-            if held is None or held.site not in children:
+            # What moved away out of a block of this site is served elsewhere: the serving parent knows where.
+            moved = held is not None and held.site not in children and zone.name in lent
+            if held is None or (held.site not in children and not moved):
                 what = f"forwards {zone.name}, which {'nobody' if held is None else held.device} serves: no child of {site.key}"
                 findings.append(
                     Finding("JB2425", reading.here(zone.source), zone.line, reading.device, what, "Delete the zone.")
                 )
                 continue
-            fitting = _addresses(servers(network, network.sites[held.site]))
+            fitting = right if moved else _addresses(servers(network, network.sites[held.site]))
             if asked != fitting or zone.forward != "only":
                 what = f"asks {', '.join(sorted(asked)) or 'nobody'} about {zone.name}, its servers are {', '.join(sorted(fitting))}"
                 cure = "Write the child's servers and `forward only;`."
                 findings.append(Finding("JB2425", reading.here(zone.source), zone.line, reading.device, what, cure))
     return findings
+
+
+def _lent(network: Network, site: Site) -> set[str]:
+    """The reverse zones in blocks of `site` whose region moved to another centre."""
+    moved = (other for other in network.strays.get(site.key, ()) if other.parent != site.key)
+    found = set()
+    for text in (text for other in moved for text in network.regions[other.region].blocks6):
+        address, _, length = text.partition("/")
+        found.add(zonefile.pointer(address).split(".", 32 - int(length) // 4)[-1])
+    return found

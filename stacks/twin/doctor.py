@@ -17,7 +17,7 @@ from stacks.twin.cgroups import Layout
 # Program → Debian package.
 PROGRAMS = {
     "apt-get": "apt",
-    "debootstrap": "debootstrap",
+    "mmdebstrap": "mmdebstrap",
     "systemd-nspawn": "systemd-container",
     "systemctl": "systemd",
     "ip": "iproute2",
@@ -38,7 +38,6 @@ SYSCTLS = {
 }
 
 NODE_MB = 50  # a router or database host; an idle node takes 9
-IMAGE_MB = 3000  # the three layers, and the packages kept for the next build
 
 # Tried for real, in namespaces that end with the try: a kernel may list what it cannot do.
 PROBE = """\
@@ -127,7 +126,7 @@ def _findings(facts: Facts, nodes: int, tun: bool) -> Iterator[Mistake]:
         )
     if facts.root and not {"ip", "unshare", "mount"} & missing.keys():
         yield from _abilities(facts, tun)
-    need = IMAGE_MB if not facts.image else 200
+    need = image.NEEDED_MB if not facts.image else 200
     if facts.disk_mb < need:
         yield _finding(
             "JB3008",

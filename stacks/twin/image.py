@@ -128,10 +128,11 @@ ManageForeignRoutingPolicyRules=no
     "/etc/default/chrony": 'DAEMON_OPTS="-F 0 -x"\n',
 }
 
-# $1 target, $2 mirror, $3 folder of packages kept from build to build
+# $1 target, $2 mirror, $3 configuration for apt
 BASE_SCRIPT = f"""\
-debootstrap --variant=minbase --include={",".join(BASE_PACKAGES)} --cache-dir="$3" {SUITE} "$1" "$2"
-rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*.bin
+mmdebstrap --mode=root --variant=minbase --include={",".join(BASE_PACKAGES)} \
+  --aptopt="$3" --dpkgopt=force-unsafe-io {SUITE} "$1" "deb $2 {SUITE} main"
+rm "$1/etc/apt/apt.conf.d/99mmdebstrap" "$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap"
 sync -f "$1"
 """
 
@@ -160,6 +161,9 @@ rm "$root/usr/sbin/policy-rc.d" "$root/etc/resolv.conf"
 rm -f "$root"/etc/ssh/ssh_host_* "$root/etc/pgbackrest.conf" "$root"/var/cache/apt/*.bin
 sync -f "$1"
 """
+
+NEEDED_MB = 3000
+"""What the three layers take, and the packages kept for the next build."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -197,6 +201,9 @@ def build(progress: Progress) -> Image:
     with places.room(folder), program.lock(folder / "lock"):
         for left in folder.glob(".building-*"):  # of a killed build
             shutil.rmtree(left, ignore_errors=True)
+        # apt waits for ever for a disk that is full.
+        if shutil.disk_usage(folder).free < NEEDED_MB * 1_000_000:
+            raise places.full(folder)
         makers: tuple[tuple[Path, Callable[[Path], None]], ...] = (
             (base, _base),
             (tools, lambda draft: _tools(draft, base)),
@@ -251,7 +258,9 @@ def _names() -> list[str]:
 
 
 def _base(draft: Path) -> None:
-    _script("base", BASE_SCRIPT, draft / "up", own_mirror().url, _archives())
+    settings = draft / "apt.conf"
+    settings.write_text("".join(f"{line}\n" for line in _acquire()))
+    _script("base", BASE_SCRIPT, draft / "up", own_mirror().url, settings)
 
 
 def _tools(draft: Path, base: Path) -> None:
@@ -307,14 +316,18 @@ def _targets() -> str:
     return program.run(line).stdout
 
 
+def _acquire() -> list[str]:
+    """What this machine's apt was told about the way to its packages (proxies, timeouts, certificates)."""
+    return program.run(["apt-config", "dump", "Acquire"]).stdout.splitlines()
+
+
 def _settings(draft: Path, source: Mirror) -> Path:
-    """A folder with what the host's apt was told (proxies, timeouts, certificates), for the apt within the image."""
+    """A folder with the same for the apt within the image, and the package sources."""
     folder = draft / "apt"
     folder.mkdir(exist_ok=True)
-    dump = program.run(["apt-config", "dump", "Acquire"]).stdout
-    kept = [line for line in dump.splitlines() if not re.search(r"::(CaInfo|CaPath|SslCert|SslKey|Changelogs)", line)]
+    kept = [line for line in _acquire() if not re.search(r"::(CaInfo|CaPath|SslCert|SslKey|Changelogs)", line)]
     bundle = Path("/etc/ssl/certs/ca-certificates.crt")
-    if stated := re.search(r'^Acquire::https::CaInfo "([^"]+)"', dump, re.MULTILINE):
+    if stated := re.search(r'^Acquire::https::CaInfo "([^"]+)"', "\n".join(_acquire()), re.MULTILINE):
         bundle = Path(stated[1])
     if bundle.is_file():
         shutil.copy(bundle, folder / "ca.crt")
@@ -337,7 +350,7 @@ def _script(layer: str, script: str, *arguments: object) -> None:
         )
     if done.returncode:
         said = log.read_text(errors="replace")
-        # debootstrap does not always say why a package could not be stored.
+        # Not every step says why a package could not be stored.
         if "No space left on device" in said or shutil.disk_usage(cache()).free < 10_000_000:
             raise places.full(cache())
         last = "\n".join(f"    | {line}" for line in said.splitlines()[-12:])

@@ -41,8 +41,9 @@ Run = Callable[[str, float], "subprocess.CompletedProcess[str]"]
 
 def install(root: Path, repository: Path, packages: Sequence[str]) -> None:
     """Put Debian 12 into `root`, with the last commit of `repository` under /srv/jinbao.git."""
-    include, mirror = ",".join(packages), image.own_mirror().url
-    subprocess.run(["debootstrap", "--variant=minbase", f"--include={include}", image.SUITE, root, mirror], check=True)
+    source = f"deb {image.own_mirror().url} {image.SUITE} main"
+    options = ["--mode=root", "--variant=minbase", f"--include={','.join(packages)}"]
+    subprocess.run(["mmdebstrap", *options, image.SUITE, str(root), source], check=True)
     (root / "etc/hostname").write_text("fresh\n")
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n127.0.1.1 fresh\n")
     # Package clients there must trust whom they trust here.

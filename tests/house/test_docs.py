@@ -218,9 +218,9 @@ def test_links_lead_somewhere(path: Path) -> None:
         assert (path.parent / target).exists(), target
 
 
-def test_where_names_ten_changes_and_files_that_there_are() -> None:
+def test_where_names_changes_and_files_that_there_are() -> None:
     changes = documents.sections(documents.WHERE.read_text())
-    assert len(changes) == 10
+    assert len(changes) >= 10
     for title, section in changes.items():
         places = documents.places(section)
         assert places, title

@@ -36,8 +36,8 @@ CASES: dict[str, tuple[Facts, list[str]]] = {
     "a container": (but(abilities=frozenset()), ["JB3002 overlayfs", "JB3003 network namespaces"]),
     "no bridge module": (but(abilities=GOOD.abilities - {"bridge"}), ["JB3003 bridge"]),
     "a fresh Debian": (
-        but(programs=GOOD.programs - {"debootstrap", "systemd-nspawn", "nc"}),
-        ["JB3004 debootstrap", "JB3004 nc", "JB3004 systemd-nspawn"],
+        but(programs=GOOD.programs - {"mmdebstrap", "systemd-nspawn", "nc"}),
+        ["JB3004 mmdebstrap", "JB3004 nc", "JB3004 systemd-nspawn"],
     ),
     # Without `unshare` nothing can be tried, so nothing is said about what was not tried.
     "no unshare": (but(programs=GOOD.programs - {"unshare"}, abilities=frozenset()), ["JB3004 unshare"]),

@@ -153,7 +153,7 @@ def test_killed_build(tmp_path: Path) -> None:
     folder = tmp_path / "cache" / "image"
     environment = {**os.environ, "JINBAO_CACHE": str(tmp_path / "cache")}
     process = subprocess.Popen([sys.executable, "-c", BUILD], env=environment)
-    assert node.until(lambda: bool(list(folder.glob(".building-base-*/up/debootstrap"))), 60)
+    assert node.until(lambda: bool(list(folder.glob(".building-base-*/up/var/lib/dpkg/status"))), 60)
     process.send_signal(signal.SIGKILL)
     process.wait()
 

@@ -1,0 +1,97 @@
+"""Administrative changes: what each row does, and that none of them moves an address or a name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ip_plan import plan as plans
+from ip_plan.compile import compile_plan
+from ip_plan.network import Network, load
+from tests.ip_plan import administration, nation
+
+NINGXIA = [{"region": "000000"}, {"region": "640000", "below": True}]
+SAID = administration.SAID
+
+
+def table(tmp_path: Path, *changes: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """Code → (name, parent) of a small province after the changes."""
+    codes = ("110000", "110100", "110200", "110101", "110102", "110201", "110101101", "110101102", "110102101")
+    rows = [nation.row(code, f"名{code}", f"r{code}") for code in codes]
+    plan = plans.load(str(nation.write(tmp_path / "plan", rows, changes=[{**change, **SAID} for change in changes])))
+    return {code: (row.name, row.parent) for code, row in plan.regions.items()}
+
+
+def test_what_each_row_does(tmp_path: Path) -> None:
+    before = table(tmp_path)
+    assert table(tmp_path, {"kind": "rename", "region": "110101", "name": "新县"})["110101"] == ("新县", "110100")
+    recoded = table(tmp_path, {"kind": "code", "old": "110101", "new": "110117", "name": "某区"})
+    assert recoded["110117"] == ("某区", "110100") and "110101" not in recoded
+    assert recoded["110101101"][1] == "110117"
+    moved = table(tmp_path, {"kind": "move", "region": "110101", "to": "110200"})
+    assert moved == before | {"110101": (before["110101"][0], "110200")}
+    direct = table(tmp_path, {"kind": "move", "region": "110101", "to": "110000"})
+    assert direct["110101"][1] == "110000"
+    merged = table(tmp_path, {"kind": "merge", "region": "110101", "into": "110102"})
+    assert "110101" not in merged and merged["110101101"][1] == merged["110101102"][1] == "110102"
+    new = {"region": "110109", "name": "新区", "reading": "xin"}
+    split = table(tmp_path, {"kind": "split", **new, "takes": ["110101102", "110102101"]})
+    assert split["110109"] == ("新区", "110100")
+    assert split["110101102"][1] == split["110102101"][1] == "110109" and split["110101101"][1] == "110101"
+
+
+def test_division_data_that_know_of_a_change_already(tmp_path: Path) -> None:
+    """A newer edition has the new code, the new parent or no merged county: the rows may stay."""
+    newer = [
+        {"kind": "code", "old": "110199", "new": "110101"},
+        {"kind": "move", "region": "110201", "to": "110200"},
+        {"kind": "merge", "region": "110198", "into": "110102"},
+    ]
+    assert table(tmp_path, *newer) == table(tmp_path)
+
+
+def compiled(folder: Path, changes: list[dict[str, Any]], scope: Any = NINGXIA) -> Network:
+    administration.write(folder, scope, changes)
+    return load(compile_plan(str(folder), folder / "state", executor=nation.Inline()).network)
+
+
+def test_a_county_that_moved_keeps_addresses_and_names(tmp_path: Path) -> None:
+    before = compiled(tmp_path / "plan", [])
+    after = compiled(tmp_path / "plan", [{"kind": "move", "region": "640121", "to": "640300", **SAID}])
+    old, new = before.sites["640121:office1"], after.sites["640121:office1"]
+    assert (new.parent, new.holder) == ("640300:centre1", "640100:centre1") and old.holder == ""
+    assert (new.zones, new.domain, new.asn) == (old.zones, old.domain, old.asn)
+    township = after.sites["640121100:office1"]
+    assert township.parent == "640300:centre1" and township.holder == "640100:centre1"
+    assert township.domain == before.sites["640121100:office1"].domain
+    assert after.regions["640121"].blocks6 and not before.regions["640121"].blocks6
+    uplink = next(link for link in after.links.values() if link.b == "640121-r1" and link.rank == "primary")
+    assert uplink.a.startswith("640300-r")
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_random_changes_of_a_province_move_no_address(tmp_path: Path, seed: int) -> None:
+    follow(tmp_path / "plan", NINGXIA, ["640000"], seed, steps=20)
+
+
+def follow(folder: Path, scope: Any, provinces: list[str], seed: int, steps: int) -> None:
+    """Change after change: what was granted stays as it was, and a replay writes the same bytes."""
+    changes: list[dict[str, Any]] = []
+    draw = administration.Draw(administration.write(folder, scope, changes), provinces, seed)
+    names = {site.key: site.domain for site in compiled(folder, changes, scope).sites.values()}
+    held = administration.grants(folder)
+    moved = 0
+    for _ in range(steps):
+        changes.append(draw.next())
+        network = compiled(folder, changes, scope)
+        grants = administration.grants(folder)
+        assert [key for key, grant in held.items() if grants[key] != grant] == [], changes[-1]
+        held = grants
+        for key, site in network.sites.items():
+            assert names.setdefault(key, site.domain) == site.domain, changes[-1]
+        moved += sum(bool(site.holder) for site in network.sites.values())
+    assert moved, "no region moved: the steps prove nothing"
+    before = nation.ledger_bytes(folder), nation.encoded(network.shards)
+    assert (nation.ledger_bytes(folder), nation.encoded(compiled(folder, changes, scope).shards)) == before
