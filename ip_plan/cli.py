@@ -7,7 +7,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -200,6 +199,27 @@ def show(
 
 
 @app.command()
+def moved(plan: Plan = invocation.PLAN, state: State = invocation.STATE, format: Format = "table") -> None:
+    """Regions that moved and keep their addresses in another's block until they are renumbered."""
+    from ground import clock
+    from ip_plan import compile as compiler
+    from ip_plan import divisions
+    from ip_plan import plan as plans
+
+    with invocation.guarded():
+        found = divisions.moved(compiler.compiled(plan, state), plans.load(plan).plan.changes)
+        if format == "json":
+            invocation.emit(found)
+            return
+        for each in found:
+            age = f"since {each.since} ({(clock.today() - each.since).days} days)" if each.since else ""
+            print(
+                f"{each.name} ({each.region}): {each.sites} sites, served by {each.served_by}, "
+                f"addresses in the blocks of {each.holder} {age}".rstrip()
+            )
+        print(f"{len(found)} regions moved with their addresses")
+
+
 def forecast(
     plan: Plan = invocation.PLAN,
     state: State = invocation.STATE,
@@ -246,29 +266,6 @@ def print_forecast(said: Forecast) -> None:
     print(f"growth: {grows}" + (f" ({said.growth_reason})" if said.growth_reason else ""))
     if said.sample:
         print(said.sample)
-
-
-@app.command()
-def moved(plan: Plan = invocation.PLAN, state: State = invocation.STATE, format: Format = "table") -> None:
-    """Regions that moved and keep their addresses in another's block until they are renumbered."""
-    from ground import clock
-    from ip_plan import compile as compiler
-    from ip_plan import divisions
-    from ip_plan import plan as plans
-
-    with invocation.guarded():
-        found = divisions.moved(compiler.compiled(plan, state), plans.load(plan).plan.changes)
-        if format == "json":
-            invocation.emit(found)
-            return
-        today = clock.moment(clock.now()).date()
-        for each in found:
-            age = f"since {each.since} ({(today - date.fromisoformat(each.since)).days} days)" if each.since else ""
-            print(
-                f"{each.name} ({each.region}): {each.sites} sites, served by {each.served_by}, "
-                f"addresses in the blocks of {each.holder} {age}".rstrip()
-            )
-        print(f"{len(found)} regions moved with their addresses")
 
 
 @app.command()

@@ -7,6 +7,7 @@ it is renumbered (see `Site.holder`). Where the data know of a change already, i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import date
 
 import msgspec
 
@@ -71,8 +72,8 @@ class Moved(msgspec.Struct, frozen=True):
     served_by: str
     holder: str
     """Region in whose blocks its addresses lie."""
-    since: str
-    """Date of the row that moved it; empty where the division data did."""
+    since: date | None
+    """Of the row that moved it; None where the division data did."""
     sites: int
 
 
@@ -89,7 +90,7 @@ def moved(network: Network, changes: Sequence[DivisionChange]) -> list[Moved]:
     return [
         Moved(
             code, network.regions[code].name, away[code].parent.partition(":")[0], away[code].holder.partition(":")[0],
-            since.get(code, ""), count,
+            since.get(code), count,
         )
         for code, count in sorted(tops.items())
     ]  # fmt: skip

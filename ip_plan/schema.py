@@ -77,11 +77,19 @@ class Without(_Model):
     reason: Reason
 
 
-Date = Annotated[str, StringConstraints(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")]
+def _day(value: Any) -> Any:
+    try:
+        return date.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError("a day of the calendar is written 2026-12-31") from None
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+"""A day of the calendar, with or without quotes."""
 
 
 class _Reform(_Model):
-    since: Date
+    since: Day
     """The day from which it holds."""
     reason: Reason
 
@@ -100,7 +108,7 @@ class Rename(_Reform):
 
     kind: Literal["rename"]
     region: Code
-    name: Annotated[str, StringConstraints(min_length=1)]
+    name: Name
 
 
 class Move(_Reform):
@@ -124,7 +132,7 @@ class Split(_Reform):
 
     kind: Literal["split"]
     region: Code
-    name: Annotated[str, StringConstraints(min_length=1)]
+    name: Name
     reading: Label
     takes: Annotated[list[Code], Field(min_length=1)]
 
@@ -157,17 +165,6 @@ class Days(_Model):
 
     value: Annotated[int, Field(ge=1)]
     reason: Reason
-
-
-def _day(value: Any) -> Any:
-    try:
-        return date.fromisoformat(value) if isinstance(value, str) else value
-    except ValueError:
-        raise ValueError("a day of the calendar is written 2026-12-31") from None
-
-
-Day = Annotated[date, BeforeValidator(_day)]
-"""A day of the calendar, with or without quotes."""
 
 
 class ExceptionFile(_Model):
