@@ -51,12 +51,12 @@ def variables(host: Host, reach: Reach, known: Path, build: Path, state: Path) -
 def inventory(
     states: Mapping[str, State], reaches: Mapping[str, Reach], known: Path, build: Path, state: Path
 ) -> dict[str, Any]:
-    """The answer to `--list`, with the variables of every device in `_meta`. Devices without a reach are left out."""
+    """The answer to `--list`, with the variables of every device in `_meta`, without vendors' devices and those without a reach."""
     members: dict[str, list[str]] = {}
     hostvars: dict[str, dict[str, Any]] = {}
     for province, rendered in sorted(states.items()):
         for host in rendered.devices:
-            if (reach := reaches.get(host.name)) is None:
+            if host.vendor or (reach := reaches.get(host.name)) is None:
                 continue
             hostvars[host.name] = variables(host, reach, known, build, state)
             for group in groups(host, province):

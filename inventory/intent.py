@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from inventory import dns, ends
+from inventory import dns, ends, models
 from inventory.dns import Server
 from inventory.ends import Dual, bare
 from inventory.filtering import Filter, filtering
+from inventory.models import VENDORS
 from inventory.routing import Routing, routing
 from ip_plan.network import TRANSIT, Device, Flow, Network, Protection, Service, Site
 
@@ -23,6 +24,14 @@ class Port(msgspec.Struct, frozen=True):
     """Service addresses (/32, /128): answered on, never the source of what the host opens."""
     gateway4: str = ""
     gateway6: str = ""
+    kind: str = ""
+    """`wan`, `inside` or `zone`, at a device that routes."""
+    peer: str = ""
+    """Device at the other end."""
+    rank: str = ""
+    """Of the line: `primary` or `backup`."""
+    number: int = 0
+    """Its own on the device; 0 where no model needs one."""
 
 
 class Time(msgspec.Struct, frozen=True):
@@ -34,6 +43,15 @@ class Time(msgspec.Struct, frozen=True):
     source4: str = ""
     """Address the device asks from; empty: whatever the route gives."""
     source6: str = ""
+
+
+class Administration(msgspec.Struct, frozen=True):
+    """How a vendor's device is administered: what a Debian gets from its roles."""
+
+    managers: Dual
+    """Where administrators may come from: the openers of the rows that lead to routing devices by SSH."""
+    logs: Dual
+    """Where logs go."""
 
 
 class Client(msgspec.Struct, frozen=True):
@@ -125,6 +143,7 @@ class Intent(msgspec.Struct, frozen=True):
     database: Database | None = None
     backup: Backup | None = None
     metrics: Metrics | None = None
+    administration: Administration | None = None
 
 
 def intent(network: Network, device: Device, server: Server | None = None) -> Intent:
@@ -138,7 +157,7 @@ def intent(network: Network, device: Device, server: Server | None = None) -> In
         device=device,
         level=site.level,
         domain=site.domain,
-        ports=tuple(_ports(device, site, carried)),
+        ports=tuple(_ports(network, device, site, carried)),
         loopback=loopback,
         resolver=dns.serving(network, site, "udp/53"),
         time=_time(network, device, site),
@@ -148,14 +167,20 @@ def intent(network: Network, device: Device, server: Server | None = None) -> In
         database=_database(network, device, site, carried),
         backup=_backup(network, device),
         metrics=_metrics(network, device, site) if "metrics" in device.duties else None,
+        administration=_administration(network, site) if device.dialect in VENDORS else None,
     )
 
 
-def _ports(device: Device, site: Site, carried: tuple[Service, ...]) -> list[Port]:
+def _ports(network: Network, device: Device, site: Site, carried: tuple[Service, ...]) -> list[Port]:
     found = []
-    for interface in device.interfaces:
+    for place, interface in enumerate(device.interfaces):
         addresses = Dual((interface.v4,), (interface.v6,))
         zone = site.zone(interface.zone)
+        if device.numbers:
+            port = Port(interface.name, addresses, kind=interface.kind, peer=interface.peer)
+            rank = models.rank(network, interface)
+            found.append(msgspec.structs.replace(port, rank=rank, number=device.numbers[place]))
+            continue
         if device.role != "host" or zone is None:
             found.append(Port(interface.name, addresses))
             continue
@@ -170,6 +195,12 @@ def _time(network: Network, device: Device, site: Site) -> Time:
     if "time" in device.duties:
         return Time(dns.above(network, site, "udp/123"), Dual((network.meta.supernet4,), (network.meta.supernet6,)))
     return Time(dns.serving(network, site, "udp/123"), Dual(), device.loopback4, device.loopback6)
+
+
+def _administration(network: Network, site: Site) -> Administration:
+    managing = (flow for flow in network.flows if flow.to_zone == TRANSIT and "tcp/22" in flow.ports)
+    managers = ends.join(ends.openers(network, site, flow) for flow in managing)
+    return Administration(managers, dns.serving(network, site, "tcp/6514"))
 
 
 def length(address: str) -> str:

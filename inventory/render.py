@@ -15,8 +15,8 @@ import msgspec
 from ground import files, tree, work
 from ground.mistake import Mistake, Mistakes
 from ground.tree import Tree
-from inventory import dns
-from inventory.dialects import bind, chrony, debian, frr, nftables, pgbackrest, postgresql, prometheus
+from inventory import dns, models
+from inventory.dialects import bind, chrony, debian, frr, nftables, pgbackrest, postgresql, prometheus, vrp
 from inventory.dns import Serials, Server
 from inventory.file import File
 from inventory.intent import Intent, intent
@@ -32,7 +32,7 @@ class Rendered(msgspec.Struct, frozen=True):
     contents: dict[str, bytes]
 
 
-class Host(msgspec.Struct, frozen=True):
+class Host(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the Ansible inventory says of a rendered device."""
 
     name: str
@@ -44,6 +44,8 @@ class Host(msgspec.Struct, frozen=True):
     duties: tuple[str, ...]
     names: tuple[str, ...]
     """The full name first, then those of its services: what its certificate has to carry."""
+    vendor: str = ""
+    """Dialect of a vendor's device, which Ansible's roles are not for."""
 
 
 class State(msgspec.Struct, frozen=True):
@@ -68,7 +70,7 @@ class Written(msgspec.Struct, frozen=True):
 
 def of(intended: Intent, serials: Serials, *, lab: bool) -> Rendered:
     """The tree of one device."""
-    listed = [
+    listed = vrp.files(intended) or [
         *debian.files(intended, lab=lab),
         *frr.files(intended),
         *nftables.files(intended),
@@ -97,8 +99,9 @@ def hosts(network: Network, shard: Shard) -> tuple[Host, ...]:
     for device in shard.devices:
         site = network.sites[device.site]
         names = (device.fqdn, *carried.get(device.name, ()))
+        vendor = device.dialect if device.dialect in models.VENDORS else ""
         found.append(
-            Host(device.name, site.key, site.region, site.level, device.role, device.zone, device.duties, names)
+            Host(device.name, site.key, site.region, site.level, device.role, device.zone, device.duties, names, vendor)
         )
     return tuple(found)
 
@@ -140,8 +143,11 @@ def write(
 ) -> Written:
     """Render into `build`, touching only what changed; folders of devices that no longer exist are removed.
 
-    Every file is whole at any moment. A run that is cut short is completed by the next one.
+    Every file is whole at any moment. A run that is cut short is completed by the next one. Raises Mistakes, before anything
+    is written, for devices that their dialect or model cannot be.
     """
+    if mistakes := models.check(network, lab=lab):
+        raise Mistakes(mistakes)
     wanted = {shard.province: shard for shard in network.shards if provinces is None or shard.province in provinces}
     with files.lock(build / ".lock"):
         states = read_states(build)

@@ -14,7 +14,7 @@ from ip_plan.addressing import Block
 from ip_plan.grants import Grants, Need
 from ip_plan.layout import Layout, needs, province_key, serving
 from ip_plan.ledger import Ledger
-from ip_plan.network import Device, Interface, Level, Link, Protection, Region, Service, Shard, Site, Zone
+from ip_plan.network import Choice, Device, Interface, Level, Link, Protection, Region, Service, Shard, Site, Zone
 from ip_plan.plan import Plan
 from ip_plan.regions import Region as Row
 
@@ -219,18 +219,22 @@ def build(
         suffix = name.rpartition("-")[2]
         role: Literal["router", "firewall", "access"]
         role = "firewall" if suffix.startswith("fw") else "router" if need.kind.firewalls else "access"
-        devices.append(
-            Device(
-                name,
-                need.key,
-                role,
-                f"{suffix}.{domain}",
-                tuple(sorted(interfaces.get(name, []), key=_by_name)),
-                asn=asns[need.key] if role != "firewall" else 0,
-                loopback4=loop4,
-                loopback6=loop6,
-            )
+        ports = tuple(sorted(interfaces.get(name, []), key=_by_name))
+        made = Device(
+            name,
+            need.key,
+            role,
+            f"{suffix}.{domain}",
+            ports,
+            asn=asns[need.key] if role != "firewall" else 0,
+            loopback4=loop4,
+            loopback6=loop6,
         )
+        choice = _choice(plan, need, role)
+        if choice is not None:
+            numbers = tuple(grants.port(name, port.name) for port in ports) if choice.dialect != made.dialect else ()
+            made = msgspec.structs.replace(made, dialect=choice.dialect, model=choice.model, numbers=numbers)
+        devices.append(made)
     ledger.settle(grants.living)
     neighbours = [top] if top else [part for part, _ in below]
     shard = Shard(
@@ -254,6 +258,18 @@ def build(
         offered = tuple(service for service in shard.services if service.site == centre.key)
         summit = Top(region, centre, offered, tuple(device for device in shard.devices if device.site == centre.key))
     return shard, grants, summit, tuple(uplinks), mistakes
+
+
+def _choice(plan: Plan, need: Need, role: str) -> Choice | None:
+    """The row that gives a device of a site its dialect and model; None: it has the usual ones."""
+    if not plan.choices:
+        return None
+    lineage = [need.region]
+    while parent := plan.regions[lineage[-1]].parent:
+        lineage.append(parent)
+    level = plan.regions[need.region].level
+    fitting = (row for row in reversed(plan.choices) if row.fits(role, level, need.kind.kind, lineage))
+    return next(fitting, None)
 
 
 def _holders(layout: Layout, grants: Grants, province: str, wanted: Iterable[Need]) -> dict[str, str]:

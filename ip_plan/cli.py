@@ -220,6 +220,7 @@ def moved(plan: Plan = invocation.PLAN, state: State = invocation.STATE, format:
         print(f"{len(found)} regions moved with their addresses")
 
 
+@app.command()
 def forecast(
     plan: Plan = invocation.PLAN,
     state: State = invocation.STATE,

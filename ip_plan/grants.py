@@ -17,6 +17,8 @@ from ip_plan.plan import Plan
 from ip_plan.schema import Line, SiteKind
 
 NONE = "-"
+FIRST_PORT = 11
+"""Of a device's interfaces: numbers below are left to those who configure the equipment between two devices by hand."""
 
 
 class Short(Exception):
@@ -359,6 +361,20 @@ class Grants:
                 self._counters["", "asn"] = max(held, default=first - 1)
             self._counters["", "asn"] += 1
             grant = self.give("asn", site, str(self._counters["", "asn"]))
+        return int(grant[0])
+
+    def port(self, device: str, interface: str) -> int:
+        """The number of an interface, its own on its device for ever: what tells it from others on a shared port."""
+        grant = self.hold("port", f"{device}:{interface}")
+        if grant is None:
+            if ("", "port") not in self._counters:
+                self._counters["", "port"] = 0
+                for key, (value, _) in self.ledger.of("port").items():
+                    owner = (key.partition(":")[0], "port")
+                    self._counters[owner] = max(int(value), self._counters.get(owner, 0))
+            number = max(self._counters.get((device, "port"), 0) + 1, FIRST_PORT)
+            self._counters[device, "port"] = number
+            grant = self.give("port", f"{device}:{interface}", str(number))
         return int(grant[0])
 
     def labels(self, readings: Mapping[str, str], parent_of: Mapping[str, str]) -> dict[str, str]:

@@ -1,9 +1,10 @@
 """The ledger: key → grant, for ever. Text, one file per province, one line per grant, sorted, made for review.
 
 A line is `kind<TAB>key<TAB>first<TAB>second[<TAB>gone]`. For address grants the two values are the IPv4 and the IPv6 one (`-`
-where there is only one); an `asn` has no second one; a `label`'s is the region under which it is unique. A removed key leaves
-its line, marked `gone`: nobody else gets the grant, and the key gets it back when it returns. Keys carry the code under which a
-region was *first* granted; a later code change is an `alias` line (new code, first code).
+where there is only one); an `asn` and a `port` (the number of an interface) have no second one; a `label`'s is the region under
+which it is unique. A removed key leaves its line, marked `gone`: nobody else gets the grant, and the key gets it back when it
+returns. Keys carry the code under which a region was *first* granted; a later code change is an `alias` line (new code, first
+code).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from ground.mistake import Mistake, Mistakes
 
 HEADER = "# jinbao ledger 1: kind, key, grant (IPv4), grant (IPv6), gone. Never edit a line by hand.\n"
-KINDS = ("alias", "asn", "block", "host", "infra", "label", "link", "loop", "province", "svc", "zone")
+KINDS = ("alias", "asn", "block", "host", "infra", "label", "link", "loop", "port", "province", "svc", "zone")
 
 Grant = tuple[str, str]
 Key = tuple[str, str]

@@ -6,7 +6,7 @@ since that is what all readers need; arithmetic on them stays in `addressing.py`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -122,6 +122,8 @@ class Device(msgspec.Struct, frozen=True):
     """What a host does besides answering: `names`, `time`, `database`, `repository`, `scratch`, `metrics`, `portal` …"""
     dialect: str = "frr"
     model: str = "debian12"
+    numbers: tuple[int, ...] = ()
+    """Of each interface, in their order: what a model whose ports are shared tells them apart by. Empty: it has no need."""
 
 
 class Link(msgspec.Struct, frozen=True, gc=False):
@@ -224,6 +226,27 @@ class Flow(msgspec.Struct, frozen=True):
         )
 
 
+class Choice(msgspec.Struct, frozen=True):
+    """A row of the plan that gives routing devices their dialect and model; of the rows that fit, the last one counts."""
+
+    dialect: str
+    model: str
+    role: str
+    level: str = ""
+    """Empty, as `kind` and `region`: any."""
+    kind: str = ""
+    region: str = ""
+    below: bool = False
+    """Whether the regions under `region` are meant too."""
+    place: str = ""
+    """File and line of the row."""
+
+    def fits(self, role: str, level: str, kind: str, lineage: Sequence[str]) -> bool:
+        """Whether the row speaks of a device of such a site; `lineage`: its region, and every region above it."""
+        there = not self.region or self.region in (lineage if self.below else lineage[:1])
+        return role == self.role and self.level in ("", level) and self.kind in ("", kind) and there
+
+
 class Meta(msgspec.Struct, frozen=True):
     """What belongs to the whole plan."""
 
@@ -237,6 +260,7 @@ class Meta(msgspec.Struct, frozen=True):
     calendar: tuple[tuple[str, str], ...] = ()
     """Milestone id → planned date of this plan."""
     settings: dict[str, str | int | float | bool] = {}
+    choices: tuple[Choice, ...] = ()
 
 
 class Shard(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import cached_property
 from importlib.resources import as_file, files
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,7 @@ from ground import clock, tree
 from ground.files import sha256
 from ground.mistake import Mistake, Mistakes
 from ip_plan import addressing, divisions, exceptions, regions, schema, source, zones
-from ip_plan.network import Flow
+from ip_plan.network import Choice, Flow
 from ip_plan.regions import Region
 from ip_plan.schema import AddressingFile, BackupFile, FlowsFile, NamesFile, PlanFile, SitesFile
 from ip_plan.source import Document
@@ -50,6 +51,19 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
     def name(self) -> str:
         """The plan's name."""
         return self.plan.name
+
+    @cached_property
+    def choices(self) -> tuple[Choice, ...]:
+        """The rows that give devices a dialect and model: those of sites.yml, then those of plan.yml, which go before them."""
+        found = []
+        for file, rows in (("sites.yml", self.sites.devices), ("plan.yml", self.plan.devices)):
+            for index, row in enumerate(rows):
+                line, _ = self.documents[file].place(("devices", index))
+                place = f"{self.documents[file].file}:{line}"
+                found.append(
+                    Choice(row.dialect, row.model, row.role, row.level, row.kind, row.region, row.below, place)
+                )
+        return tuple(found)
 
     def ledger(self, state: Path) -> Path:
         """Where the ledger lies: beside a user's plan; in the state folder for a shipped one, which may be read-only."""
@@ -176,6 +190,7 @@ def _check(plan: Plan) -> list[Mistake]:
     spoken: dict[str, list[tuple[source.Path_, str]]] = {
         "plan.yml": _codes(plan.plan),
         "names.yml": [(("readings", code), code) for code in plan.names.readings],
+        "sites.yml": [(("devices", i, "region"), row.region) for i, row in enumerate(plan.sites.devices) if row.region],
     }
     for file, named in spoken.items():
         for path, code in named:
@@ -290,6 +305,7 @@ def _codes(plan: PlanFile) -> list[tuple[source.Path_, str]]:
         for number, code in enumerate(each.regions)
     ]
     found += [(("without", index, "region"), line.region) for index, line in enumerate(plan.without)]
+    found += [(("devices", index, "region"), row.region) for index, row in enumerate(plan.devices) if row.region]
     return found + [(("twin", "running", index), code) for index, code in enumerate(plan.twin.running)]
 
 

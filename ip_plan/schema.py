@@ -69,6 +69,19 @@ class ExtraHost(_Model):
     reason: Reason
 
 
+class DeviceFile(_Model):
+    """Which dialect and model the routing devices of some sites have. Of the rows that fit a device the last one counts."""
+
+    role: Literal["router", "firewall", "access"]
+    level: Level | Literal[""] = ""
+    kind: str = ""
+    region: Code | Literal[""] = ""
+    below: bool = False
+    dialect: Label
+    model: Label
+    reason: Reason
+
+
 class Without(_Model):
     """A line that one site does not have."""
 
@@ -218,6 +231,7 @@ class PlanFile(_Model):
     pins: list[Pin] = []
     extra_hosts: list[ExtraHost] = []
     without: list[Without] = []
+    devices: list[DeviceFile] = []
     settings: dict[str, str | int | float | bool] = {}
     exception_days: Days = Days(
         value=90, reason="sample: what is needed for longer than a quarter belongs in flows.yml"
@@ -340,6 +354,7 @@ class SitesFile(_Model):
     sites: list[SiteKind]
     hosts: list[HostFile]
     lines: list[Line]
+    devices: list[DeviceFile] = []
 
 
 Port = Annotated[str, StringConstraints(pattern=r"^((tcp|udp)/[0-9]{1,5}|icmp/echo|proto/[a-z]+)$")]

@@ -115,6 +115,8 @@ class Ruleset(msgspec.Struct, frozen=True):
     file: str
     tables: tuple[Table, ...]
     flushes: bool
+    untracked: frozenset[int] = frozenset()
+    """Families in which a packet of no connection is treated as a new one."""
 
     def base_chains(self, hook: str) -> list[tuple[Table, Chain]]:
         """The base chains of filters on `hook`, by priority."""

@@ -87,7 +87,10 @@ def of(loaded: dict[str, dict[str, Text]], known: Known) -> Proof:
         if device.role == "host":
             continue
         if reading.nftables is None:
-            if not any(m.file.endswith("nftables.conf") for m in reading.mistakes):
+            if not any(
+                m.file in (reading.here("/etc/nftables.conf"), *map(reading.here, texts.WHOLE))
+                for m in reading.mistakes
+            ):
                 where = reading.texts["/etc/frr/frr.conf"].path if "/etc/frr/frr.conf" in reading.texts else name
                 findings.append(
                     Finding("JB2403", where, 1, name, "no packet filter at all", "Render /etc/nftables.conf.")

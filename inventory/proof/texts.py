@@ -8,7 +8,10 @@ import msgspec
 
 from ground import tree
 from ground.mistake import Mistake, Mistakes
-from inventory.proof import frr, networkd, nftables, zonefile
+from inventory.proof import frr, networkd, nftables, vrp, zonefile
+
+WHOLE = {"/vrpcfg.cfg": vrp.read}
+"""Files that say all of a vendor's device, with their readers."""
 
 
 class Text(msgspec.Struct, frozen=True):
@@ -41,7 +44,7 @@ def load(folder: Path) -> dict[str, Text]:
     found = {}
     for entry in tree.read(folder).entries:
         if entry.target.startswith(
-            ("/etc/nftables", "/etc/frr/", "/etc/systemd/network/", "/etc/bind/", "/var/lib/bind/")
+            (*WHOLE, "/etc/nftables", "/etc/frr/", "/etc/systemd/network/", "/etc/bind/", "/var/lib/bind/")
         ):
             path = folder / "files" / entry.source
             found[entry.target] = Text(str(path), path.read_text())
@@ -63,6 +66,12 @@ def read(device: str, texts: dict[str, Text], before: Reading | None = None) -> 
             if path.parts[:2] == ("/", "etc") and path.name in ("nftables.conf",):
                 old = before.nftables if before and same(target) else None
                 ruleset = old or nftables.read(text.content, text.path)
+            elif target in WHOLE:
+                if before and before.frr and same(target):
+                    config, ruleset = before.frr, before.nftables
+                else:
+                    whole = WHOLE[target](text.content, text.path)
+                    config, ruleset = whole.routing, whole.filter
             elif path.name == "frr.conf":
                 ready = before.frr if before and same(target) else None
                 config = ready or frr.read(text.content, text.path)

@@ -379,7 +379,7 @@ def test_a_new_code_is_told_as_one(tmp_path: Path) -> None:
         edits.rows[code] = (*edits.rows[code][:3], "110177", *edits.rows[code][4:])
     edits.scope = edits.scope - {"110101"} | {"110177"}
     edits.settings = {
-        "changes": [{"kind": "code", "old": "110101", "new": "110177", "since": "2026-01-01", "reason": "撤县设区"}]
+        "changes": [{"kind": "code", "old": "110101", "new": "110177", "since": "2026-10-01", "reason": "撤县设区"}]
     }
     found = edits.announce()
     told = {(c.kind, c.thing, c.field, c.old, c.new) for c in found.changes}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from ip_plan import plan as plans
-from ip_plan.compile import compile_plan
+from ip_plan.compile import compile_plan, difference
 from ip_plan.network import Network, load
 from tests.ip_plan import administration, nation
+from tests.ip_plan.test_change import difference as two
+from tests.ip_plan.test_change import told
 
 NINGXIA = [{"region": "000000"}, {"region": "640000", "below": True}]
 SAID = administration.SAID
@@ -54,7 +55,7 @@ def test_division_data_that_know_of_a_change_already(tmp_path: Path) -> None:
 
 def compiled(folder: Path, changes: list[dict[str, Any]], scope: Any = NINGXIA) -> Network:
     administration.write(folder, scope, changes)
-    return load(compile_plan(str(folder), folder / "state", executor=nation.Inline()).network)
+    return load(compile_plan(str(folder), folder / "state", confirm="changing", executor=nation.Inline()).network)
 
 
 def test_a_county_that_moved_keeps_addresses_and_names(tmp_path: Path) -> None:
@@ -71,21 +72,26 @@ def test_a_county_that_moved_keeps_addresses_and_names(tmp_path: Path) -> None:
     assert uplink.a.startswith("640300-r")
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_random_changes_of_a_province_move_no_address(tmp_path: Path, seed: int) -> None:
-    follow(tmp_path / "plan", NINGXIA, ["640000"], seed, steps=20)
+def test_random_changes_of_a_province_move_no_address(tmp_path: Path) -> None:
+    follow(tmp_path / "plan", NINGXIA, ["640000"], seed=1, steps=20)
 
 
 def follow(folder: Path, scope: Any, provinces: list[str], seed: int, steps: int) -> None:
-    """Change after change: what was granted stays as it was, and a replay writes the same bytes."""
+    """Change after change: what was granted stays as it was, what changes was announced, and a replay writes the same bytes."""
     changes: list[dict[str, Any]] = []
     draw = administration.Draw(administration.write(folder, scope, changes), provinces, seed)
-    names = {site.key: site.domain for site in compiled(folder, changes, scope).sites.values()}
+    before = compiled(folder, changes, scope)
+    names = {site.key: site.domain for site in before.sites.values()}
     held = administration.grants(folder)
     moved = 0
     for _ in range(steps):
         changes.append(draw.next())
+        administration.write(folder, scope, changes)
+        announced = told(difference(str(folder), folder / "state", executor=nation.Inline()))
         network = compiled(folder, changes, scope)
+        if changes[-1]["kind"] != "code":  # told as one region with a new code, where the oracle sees two
+            assert announced == two(before, network), changes[-1]
+        before = network
         grants = administration.grants(folder)
         assert [key for key, grant in held.items() if grants[key] != grant] == [], changes[-1]
         held = grants
@@ -93,5 +99,7 @@ def follow(folder: Path, scope: Any, provinces: list[str], seed: int, steps: int
             assert names.setdefault(key, site.domain) == site.domain, changes[-1]
         moved += sum(bool(site.holder) for site in network.sites.values())
     assert moved, "no region moved: the steps prove nothing"
-    before = nation.ledger_bytes(folder), nation.encoded(network.shards)
-    assert (nation.ledger_bytes(folder), nation.encoded(compiled(folder, changes, scope).shards)) == before
+    held_bytes = nation.ledger_bytes(folder), nation.encoded(network.shards)
+    shutil.rmtree(folder / "state")
+    again = compiled(folder, changes, scope)
+    assert (nation.ledger_bytes(folder), nation.encoded(again.shards)) == held_bytes

@@ -1,0 +1,130 @@
+"""Models of devices: which physical port a logical interface has, and whether a plan's devices have the ports they need.
+
+A dialect for vendors' devices has a `ports.yml` beside its templates. Ports go by what an interface is for and by its neighbour,
+never by its place in a list: a new line renames no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from ground.mistake import Mistake
+from ip_plan.network import Choice, Device, Interface, Network
+
+VENDORS = ("vrp",)
+"""Dialects whose devices get one configuration file each, from the model's port table."""
+USUAL = ("frr", "debian12")
+"""What a device is when the plan says nothing: all that a twin runs."""
+VLANS = 4094
+"""Highest VLAN id (IEEE 802.1Q 9.6): the number of an interface on a shared port is its VLAN id there."""
+DIALECTS = Path(__file__).parent / "dialects"
+
+
+class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A model's port table."""
+
+    title: str
+    source: str
+    roles: tuple[str, ...]
+    management: str
+    """Port of the management path, in an instance of its own."""
+    wan: dict[str, str]
+    """Rank of the line → shared port, one subinterface a line."""
+    inside: dict[str, str]
+    """Last part of the neighbour's name (`r1`, `fw1`) → port of its own."""
+    zone: str = ""
+    """Shared port, one subinterface a zone."""
+    highest: int = VLANS
+    """Highest number of an interface that is a security zone of its own."""
+
+    def port(self, kind: str, peer: str, rank: str) -> str:
+        """The physical port of an interface; empty: the model has none for it."""
+        if kind == "wan":
+            return self.wan.get(rank, "")
+        return self.inside.get(peer.rpartition("-")[2], "") if kind == "inside" else self.zone
+
+
+@cache
+def models(dialect: str) -> dict[str, Model]:
+    """Every model of a vendor's dialect, by name."""
+    return msgspec.yaml.decode((DIALECTS / dialect / "ports.yml").read_bytes(), type=dict[str, Model])
+
+
+def rank(network: Network, interface: Interface) -> str:
+    """The rank of an interface's line."""
+    link = network.links.get(interface.link)
+    return link.rank if link else "primary"
+
+
+def check(network: Network, *, lab: bool) -> list[Mistake]:
+    """Dialects and models that do not exist, devices without the ports they need, and devices that a twin cannot run."""
+    if not network.meta.choices:
+        return []
+    known = {USUAL[0]: {USUAL[1]}} | {vendor: set(models(vendor)) for vendor in VENDORS}
+    found = []
+    for choice in network.meta.choices:
+        if choice.dialect not in known:
+            what, cure = f"no dialect is called {choice.dialect}", f"Use one of: {', '.join(known)}."
+            found.append(_mistake(choice, "JB2120", choice.role, what, cure))
+        elif choice.model not in known[choice.dialect]:
+            what = f"{choice.dialect} has no model {choice.model}"
+            cure = f"Use one of: {', '.join(sorted(known[choice.dialect]))}; or add its port table."
+            found.append(_mistake(choice, "JB2121", choice.role, what, cure))
+    if found:
+        return found
+    for device in network.devices.values():
+        if device.dialect in VENDORS:
+            choice = _choice(network, device)
+            found += [
+                _mistake(choice, code, device.name, what, cure) for code, what, cure in _wrong(network, device, lab)
+            ]
+    return found
+
+
+def _wrong(network: Network, device: Device, lab: bool) -> Iterator[tuple[str, str, str]]:
+    """(code, what, cure) of everything that a vendor's device cannot do."""
+    model = models(device.dialect)[device.model]
+    if lab and network.sites[device.site].running:
+        what = f"{device.site} runs in the twin, which has no {device.dialect}"
+        yield (
+            "JB2123",
+            what,
+            "Render for production, leave the site out of `twin: running:`, or give it `dialect: frr`.",
+        )
+    if device.role not in model.roles:
+        what = f"{device.model} has no ports for the role {device.role}"
+        yield "JB2122", what, f"Choose a model for it; {device.model} is for: {', '.join(model.roles)}."
+        return
+    for interface, number in zip(device.interfaces, device.numbers, strict=True):
+        if not model.port(interface.kind, interface.peer, rank(network, interface)):
+            what = f"{device.model} has no port for {interface.name}"
+            yield "JB2122", what, "Choose a model with more ports, or add the port to the model's table."
+        alone = interface.kind == "zone" or (interface.kind == "wan" and device.role == "access")
+        if number > (model.highest if alone else VLANS):
+            what = (
+                f"{interface.name} has the number {number}, {device.model} goes to {model.highest if alone else VLANS}"
+            )
+            yield "JB2124", what, "Move some of its lines to another device."
+
+
+def _choice(network: Network, device: Device) -> Choice:
+    """The row that made `device` what it is."""
+    site = network.sites[device.site]
+    lineage = tuple(_lineage(network, site.region))
+    choices: Iterable[Choice] = reversed(network.meta.choices)
+    return next(choice for choice in choices if choice.fits(device.role, site.level, site.kind, lineage))
+
+
+def _lineage(network: Network, code: str) -> Iterator[str]:
+    while code:
+        yield code
+        code = network.regions[code].parent if code in network.regions else ""
+
+
+def _mistake(choice: Choice, code: str, subject: str, what: str, cure: str) -> Mistake:
+    file, _, line = choice.place.rpartition(":")
+    return Mistake(file, int(line), None, code, subject, what, cure)

@@ -1,0 +1,761 @@
+"""Reader of a VRP configuration, after the USG6000E command reference: the routes a device takes and gives, and what it lets through.
+
+It gives what the readers of FRR and nftables give, under the logical names that the interfaces are described by. Lines that change
+neither routes nor packets are known and passed over; a line that is not known is a mistake with its place.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+
+import msgspec
+
+from inventory.proof import frr, interval, nftables
+from inventory.proof.blocks import Block, Unknown, each, parse, refuse
+from inventory.proof.frr import Setting
+from inventory.proof.nftables import Match
+
+READER = "inventory/proof/vrp.py"
+PREFERENCES = ("20", "200", "200")
+"""Of eBGP, iBGP and own routes: what `routes.py` computes with. VRP's own are 255 for all three."""
+OSPF_PREFERENCE = "110"
+"""Of OSPF's inner routes, likewise. VRP's own is 10, before eBGP."""
+STATIC_PREFERENCE = 60
+OSPF4, OSPF6 = ("ip", "ospf"), ("ipv6", "ospf6")
+MANAGED: dict[str, tuple[tuple[str, int], ...]] = {
+    "ssh": (("tcp", 22),), "telnet": (("tcp", 23),), "http": (("tcp", 80),), "https": (("tcp", 443), ("tcp", 8443)),
+    "snmp": (("udp", 161),), "netconf": (("tcp", 830),), "ping": (("icmp", 8), ("icmpv6", 128)),
+}  # fmt: skip
+"""What `service-manage` decides before the security policy, once it is enabled on an interface."""
+BASIC = (("tcp", 179), ("udp", 3784), ("ospf", 0))
+"""What passes unasked without `firewall packet-filter basic-protocol enable`."""
+NUMBERS = {"1": "icmp", "6": "tcp", "17": "udp", "47": "gre", "50": "esp", "51": "ah", "58": "icmpv6", "89": "ospf"}
+_PLAIN = re.compile(
+    r"^(dns (resolve|server|domain)|ntp-service unicast-server|ssl policy \S+ type client|info-center|snmp-agent|"
+    r"undo snmp-agent sys-info|undo telnet server enable|stelnet server enable|ssh (ipv6 )?server|undo http|"
+    r"undo web-manager|clock timezone|header|lldp enable|undo lldp enable|return$)"
+)
+_PLAIN_VIEWS = re.compile(r"^(acl (ipv6 )?(number )?\d+|aaa|user-interface (vty|con) [\d ]+)$")
+_PLAIN_BELOW = re.compile(
+    r"^(description|rule|step|role|manager-user|bind manager-user|authentication-mode|protocol inbound ssh|acl|idle-timeout)\b"
+)
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What one configuration says."""
+
+    routing: frr.Config
+    filter: nftables.Ruleset
+
+
+def read(source: str, file: str) -> Reading:
+    """The configuration in `source`. Raises Mistakes: JB2401, every line that cannot be read."""
+    top, faults = parse(source, "#")
+    reader = _Reader(file, faults)
+    each(top, reader.first, faults)
+    each(top, reader.second, faults)
+    end = source.count("\n") + 1
+    if not top or top[-1].words != ("return",):
+        faults.append(Unknown(end, "the text does not end with `return`: it is cut off"))
+    config = ruleset = None
+    try:
+        config, ruleset = reader.config(end), reader.ruleset()
+    except Unknown as error:
+        faults.append(error)
+    refuse(faults, file, READER)
+    assert config and ruleset
+    return Reading(config, ruleset)
+
+
+class _Port(msgspec.Struct):
+    """An interface as it is configured."""
+
+    name: str
+    """Its description: the logical name."""
+    line: int
+    settings: list[Setting] = []
+    instance: str = ""
+    managed: bool = True
+    permitted: set[str] = set()
+
+
+class _Peer(msgspec.Struct):
+    line: int
+    asn: str = ""
+    settings: dict[str, Setting] = {}
+    policies: dict[tuple[int, str], Setting] = {}
+    options: dict[tuple[int, str], Setting] = {}
+    families: set[int] = set()
+    bfd: int = 0
+    timers: tuple[Setting, ...] = ()
+
+
+class _Rule(msgspec.Struct):
+    """One rule of the security policy; zones and conditions that are empty mean any."""
+
+    line: int
+    comment: str = ""
+    action: str = ""
+    disabled: bool = False
+    entries: list[str] = []
+    exits: list[str] = []
+    sources: list[tuple[str, ...]] = []
+    targets: list[tuple[str, ...]] = []
+    services: list[tuple[str, ...]] = []
+
+
+class _Reader:
+    """The draft of a device. `first` reads what others refer to (interfaces, zones, sets), `second` the rest."""
+
+    def __init__(self, file: str, faults: list[Unknown]) -> None:
+        self.file, self.faults = file, faults
+        self.hostname = ""
+        self.settings: list[Setting] = [Setting(("ip", "forwarding"), 1)]  # VRP always forwards IPv4
+        self.ports: dict[str, _Port] = {}
+        self.zones: dict[str, dict[str, int]] = {"local": {}, "trust": {}, "untrust": {}, "dmz": {}}
+        self.sets: dict[str, tuple[Block, list[str]]] = {}
+        self.bfd = False
+        self.basic = False
+        self.untracked: set[int] = set()
+        self.processes: dict[int, tuple[str, frr.Ospf]] = {}
+        self.lists: dict[tuple[int, str], list[frr.PrefixEntry]] = {}
+        self.maps: dict[str, list[frr.Stanza]] = {}
+        self.statics: list[frr.Static] = []
+        self.profiles: dict[str, tuple[Setting, ...]] = {}
+        self.bgp: Block | None = None
+        self.router_id = ""
+        self.peers: dict[str, _Peer] = {}
+        self.networks: list[frr.Origin] = []
+        self.redistributes: list[frr.Origin] = []
+        self.aggregates: list[frr.Aggregate] = []
+        self.default4 = True
+        self.policy: Block | None = None
+        self.rules: list[_Rule] = []
+        self.default: tuple[str, int] = ("deny", 0)
+        self.intrazone = False
+
+    # What others refer to
+
+    def first(self, block: Block) -> None:
+        match block.words:
+            case ("sysname", name):
+                self.hostname = name
+                self.settings.append(Setting(("hostname", name), block.line))
+            case ("ipv6",):
+                self.settings.append(Setting(("ipv6", "forwarding"), block.line))
+            case ("bfd",):
+                self.bfd = True
+            case ("interface", name):
+                self._interface(name, block)
+            case ("ip", "address-set", name, "type", "object"):
+                self.sets[name] = (block, [])
+                each(block.below, self._element, self.faults)
+            case ("ospf", process, "router-id", router):
+                self._process(4, process, router, block)
+            case ("ospfv3", process):
+                routers = [below.words[1] for below in block.below if below.words[:1] == ("router-id",)]
+                self._process(6, process, routers[0] if routers else "", block)
+
+    def _process(self, family: int, process: str, router: str, block: Block) -> None:
+        if family in self.processes:
+            raise Unknown(block.line, "a second process: only one is computed")
+        draft = frr.Ospf(family, block.line, router, (), {}, {}, (), None, {}, external=150)
+        self.processes[family] = (process, draft)
+
+    def _element(self, block: Block) -> None:
+        words = block.words[2:] if block.words[1].isdigit() else block.words[1:]
+        name = next(reversed(self.sets))
+        if block.words[0] == "description":
+            return
+        if block.words[0] != "address":
+            raise Unknown(block.line, " ".join(block.words))
+        self.sets[name][1].append(_prefix(words, block.line))
+
+    def _interface(self, physical: str, block: Block) -> None:
+        described = [below.words[1:] for below in block.below if below.words[0] == "description"]
+        name = " ".join(described[0]) if described else physical
+        if name in {port.name for port in self.ports.values()}:
+            raise Unknown(block.line, f"a second interface is described as {name}")
+        port = self.ports[physical] = _Port(name, block.line, [], permitted=set())
+        said = {below.words for below in block.below}
+        if "." in physical and not any(words[:2] == ("vlan-type", "dot1q") for words in said):
+            raise Unknown(block.line, f"subinterface {physical} has no VLAN: nothing passes it")
+        six = ("ipv6", "enable") in said
+
+        def take(below: Block) -> None:
+            match below.words:
+                case ("description", *_) | ("ipv6", "enable") | ("undo", "shutdown"):
+                    pass
+                case ("vlan-type", "dot1q", vlan):
+                    if physical.rpartition(".")[2] != vlan:
+                        raise Unknown(below.line, f"{physical} has VLAN {vlan}")
+                case ("ip", "address", "dhcp-alloc"):
+                    pass
+                case ("ip", "address", address, mask):
+                    port.settings.append(Setting(("ip", "address", f"{address}/{_length(mask)}"), below.line))
+                case ("ipv6", "address", address):
+                    if six:
+                        port.settings.append(Setting(("ipv6", "address", address.lower()), below.line))
+                case ("ip", "binding", "vpn-instance", instance):
+                    port.instance = instance
+                case ("service-manage", "enable"):
+                    port.managed = True
+                case ("undo", "service-manage", "enable"):
+                    port.managed = False
+                case ("service-manage", what, "permit") if what in MANAGED:
+                    port.permitted.add(what)
+                case ("service-manage", what, "deny") if what in MANAGED:
+                    port.permitted.discard(what)
+                case (("ospf" | "ospfv3"), *_):
+                    pass  # when the processes are known
+                case _:
+                    raise Unknown(below.line, " ".join(below.words))
+
+        each(block.below, take, self.faults)
+
+    # The rest
+
+    def second(self, block: Block) -> None:
+        text = " ".join(block.words)
+        match block.words:
+            case ("sysname", _) | ("ipv6",) | ("bfd",) | ("ip", "address-set", *_):
+                return
+            case ("firewall", "packet-filter", "basic-protocol", "enable"):
+                self.basic = True
+            case ("undo", "firewall", "session", "link-state", "check"):
+                self.untracked.add(4)
+            case ("undo", "firewall", "ipv6", "session", "link-state", "check"):
+                self.untracked.add(6)
+            case ("interface", name):
+                port = self.ports.get(name)
+                if port:  # else it is among the faults already
+                    each(block.below, partial(self._ospf_of, port), self.faults)
+                    # VRP's own cost of a port of 1 Gbit/s; `find` takes the first line that fits.
+                    port.settings += [Setting((*head, "cost", "1"), port.line) for head in (OSPF4, OSPF6)]
+            case ("firewall", "zone", *name):
+                self._zone(name[-1], block)
+            case ("bgp", _):
+                if self.bgp:
+                    raise Unknown(block.line, "a second `bgp`")
+                self.bgp = block
+                each(block.below, self._bgp, self.faults)
+                self._preferences(block)
+            case ("ospf" | "ospfv3" as kind, *_):
+                family = 4 if kind == "ospf" else 6
+                each(block.below, partial(self._ospf, family), self.faults)
+                if not any(below.words == ("preference", OSPF_PREFERENCE) for below in block.below):
+                    what = f"{kind} without `preference {OSPF_PREFERENCE}`: its own 10 goes before eBGP, the proof computes otherwise"
+                    raise Unknown(block.line, what)
+            case ("ip", "ip-prefix" | "ipv6-prefix" as kind, name, *rest):
+                self._prefix_list(4 if kind == "ip-prefix" else 6, name, rest, block.line)
+            case ("route-policy", name, "permit" | "deny" as verdict, "node", number):
+                self._route_policy(name, verdict == "permit", int(number), block)
+            case ("ip", "route-static", address, mask, target, *rest):
+                self._static(4, f"{address}/{_length(mask)}", target, rest, block.line)
+            case ("ipv6", "route-static", address, length, target, *rest):
+                self._static(6, f"{address}/{length}", target, rest, block.line)
+            case ("security-policy",):
+                self.policy = block
+                each(block.below, self._security, self.faults)
+            case _:
+                if _PLAIN_VIEWS.match(text):
+                    for below in block.below:
+                        if not _PLAIN_BELOW.match(" ".join(below.words)):
+                            self.faults.append(Unknown(below.line, " ".join(below.words)))
+                elif not _PLAIN.match(text):
+                    raise Unknown(block.line, text)
+
+    def _zone(self, name: str, block: Block) -> None:
+        held = self.zones.setdefault(name, {})
+        for below in block.below:
+            match below.words:
+                case ("set", "priority", _) | ("description", *_):
+                    pass
+                case ("add", "interface", physical):
+                    port = self.ports.get(physical)
+                    if port is None:
+                        raise Unknown(below.line, f"interface {physical} is not configured")
+                    if any(port.name in other for other in self.zones.values()):
+                        raise Unknown(below.line, f"{physical} is in a zone already")
+                    held[port.name] = below.line
+                case _:
+                    raise Unknown(below.line, " ".join(below.words))
+
+    def _ospf_of(self, port: _Port, block: Block) -> None:
+        kind = block.words[0]
+        if kind not in ("ospf", "ospfv3"):
+            return
+        family = 4 if kind == "ospf" else 6
+        head = OSPF4 if family == 4 else OSPF6
+        title = f"{port.name} {kind}"
+        match block.words:
+            case ("ospf", "enable", process, "area", area) | ("ospfv3", process, "area", area):
+                if self.processes.get(family, ("",))[0] != process:
+                    raise Unknown(block.line, f"{kind} process {process} is not defined")
+                port.settings.append(Setting((*head, "area", _area(area)), block.line))
+            case (_, "network-type", "p2p"):
+                port.settings.append(Setting((*head, "network", "point-to-point"), block.line))
+            case (_, "cost", value):
+                port.settings.append(Setting((*head, "cost", str(int(value))), block.line))
+            case (_, "timer", "hello" | "dead" as what, value):
+                port.settings.append(Setting((*head, f"{what}-interval", str(int(value))), block.line))
+            case (_, "bfd", "enable"):
+                if self.bfd:
+                    port.settings.append(Setting((*head, "bfd"), block.line))
+                    port.settings.append(Setting((*head, "bfd", "profile", title), block.line))
+                    self.profiles.setdefault(title, ())
+            case (_, "bfd", *timers):
+                self.profiles[title] = _timers(timers, block.line)
+            case _:
+                raise Unknown(block.line, " ".join(block.words))
+
+    def _ospf(self, family: int, block: Block) -> None:
+        process, draft = self.processes[family]
+        replace = msgspec.structs.replace
+        match block.words:
+            case ("router-id", _) | ("spf-schedule-interval", *_) | ("area", _):
+                for below in block.below:
+                    raise Unknown(below.line, " ".join(below.words))
+            case ("preference", value):
+                if value != OSPF_PREFERENCE:
+                    raise Unknown(block.line, f"preference {value}: the proof computes with {OSPF_PREFERENCE}")
+            case ("preference", "ase", value):
+                if not 1 <= int(value) <= 255:
+                    raise Unknown(block.line, f"preference ase {value} (1 to 255)")
+                draft = replace(draft, external=int(value), external_line=block.line)
+            case ("silent-interface", physical):
+                draft = replace(draft, passive={**draft.passive, self.ports[physical].name: block.line})
+            case ("import-route", "bgp", *rest):
+                if rest[:1] != ["permit-ibgp"]:
+                    what = "import-route bgp without permit-ibgp: eBGP alone is not computed"
+                    raise Unknown(block.line, what)
+                options = _pairs(rest[1:], {"cost", "route-policy"}, block.line)
+                metric = int(options["cost"]) if "cost" in options else 1
+                origin = frr.Origin(family, "bgp", options.get("route-policy", ""), block.line, metric)
+                draft = replace(draft, redistributes=(*draft.redistributes, origin))
+            case _:
+                raise Unknown(block.line, " ".join(block.words))
+        self.processes[family] = (process, draft)
+
+    def _bgp(self, block: Block) -> None:
+        match block.words:
+            case ("router-id", value):
+                self.router_id = value
+            case ("timer", "keepalive", _, "hold", _):
+                pass
+            case ("undo", "default", "ipv4-unicast"):
+                self.default4 = False
+            case ("peer", address, *rest):
+                self._peer(_spelled(address), rest, block.line)
+            case ("ipv4-family" | "ipv6-family" as kind, "unicast"):
+                family = 4 if kind == "ipv4-family" else 6
+                each(block.below, partial(self._family, family), self.faults)
+            case _:
+                raise Unknown(block.line, " ".join(block.words))
+
+    def _preferences(self, block: Block) -> None:
+        for below in block.below:
+            if below.words[0] in ("ipv4-family", "ipv6-family"):
+                said = [each.words[1:] for each in below.below if each.words[0] == "preference"]
+                if said != [PREFERENCES]:
+                    have = " ".join(said[0]) if said else "255 255 255"
+                    what = f"BGP preferences {have}: the proof computes with {' '.join(PREFERENCES)}"
+                    raise Unknown(below.line, what)
+
+    def _peer(self, address: str, rest: Sequence[str], line: int) -> None:
+        peer = self.peers.get(address)
+        match rest:
+            case ["as-number", asn]:
+                self.peers[address] = _Peer(line, asn, {}, {}, {}, set())
+                return
+        if peer is None:
+            raise Unknown(line, f"peer {address} has no as-number yet")
+        match rest:
+            case ["description", *words]:
+                peer.settings["description"] = Setting(("neighbor", address, "description", *words), line)
+            case ["connect-interface", physical]:
+                name = self.ports[physical].name
+                peer.settings["update-source"] = Setting(("neighbor", address, "update-source", name), line)
+            case ["bfd", "enable"]:
+                peer.bfd = line
+            case ["bfd", *timers]:
+                peer.timers = _timers(timers, line)
+            case ["timer", "connect-retry", _]:
+                pass
+            case ["ignore"]:
+                peer.settings["shutdown"] = Setting(("neighbor", address, "shutdown"), line)
+            case _:
+                raise Unknown(line, f"peer {address} {' '.join(rest)}")
+
+    def _family(self, family: int, block: Block) -> None:
+        line = block.line
+        match block.words:
+            case ("preference", _, _, _):
+                pass  # see _preferences
+            case ("network", address, length):
+                prefix = f"{address}/{_length(length) if family == 4 else length}"
+                self.networks.append(frr.Origin(family, _canonical(prefix, family), "", line))
+            case ("aggregate", address, length, *rest):
+                if set(rest) - {"detail-suppressed"}:
+                    raise Unknown(line, " ".join(block.words))
+                prefix = _canonical(f"{address}/{_length(length) if family == 4 else length}", family)
+                self.aggregates.append(frr.Aggregate(family, prefix, bool(rest), line))
+            case ("import-route", what, *rest):
+                kind = {"direct": "connected", "static": "static", "ospf": "ospf", "ospfv3": "ospf6"}[what]
+                if what in ("ospf", "ospfv3"):
+                    if self.processes.get(family, ("",))[0] != rest[0] or (what == "ospf") != (family == 4):
+                        raise Unknown(line, f"{' '.join(block.words)}: no such process")
+                    rest = rest[1:]
+                options = _pairs(rest, {"route-policy", "med"}, line)
+                self.redistributes.append(frr.Origin(family, kind, options.get("route-policy", ""), line))
+            case ("peer", address, *rest):
+                self._activated(family, _spelled(address), rest, line)
+            case ("undo", "peer", address, "enable"):
+                self.peers[_spelled(address)].families.discard(family)
+            case _:
+                raise Unknown(line, " ".join(block.words))
+
+    def _activated(self, family: int, address: str, rest: Sequence[str], line: int) -> None:
+        peer = self.peers[address]
+        match rest:
+            case ["enable"]:
+                peer.families.add(family)
+            case ["next-hop-local"]:
+                peer.options[family, "next-hop-self"] = Setting(("neighbor", address, "next-hop-self"), line)
+            case ["route-policy", name, "import" | "export" as way]:
+                short = "in" if way == "import" else "out"
+                peer.policies[family, short] = Setting(("neighbor", address, "route-map", name, short), line)
+            case _:
+                raise Unknown(line, f"peer {address} {' '.join(rest)}")
+
+    def _prefix_list(self, family: int, name: str, rest: list[str], line: int) -> None:
+        entries = self.lists.setdefault((family, name), [])
+        number = 10 * (len(entries) + 1)
+        if rest[:1] == ["index"]:
+            number, rest = int(rest[1]), rest[2:]
+        if rest[0] not in ("permit", "deny"):
+            raise Unknown(line, f"an entry of prefix list {name}")
+        options = _pairs(rest[3:], {"greater-equal", "less-equal"}, line)
+        _, base, length = interval.prefix(_canonical(f"{rest[1]}/{rest[2]}", family))
+        low = int(options.get("greater-equal", length))
+        high = int(options.get("less-equal", interval.BITS[family] if "greater-equal" in options else length))
+        if not length <= low <= high <= interval.BITS[family]:
+            raise Unknown(line, f"lengths of prefix list {name}")
+        entries.append(frr.PrefixEntry(number, rest[0] == "permit", family, base, length, low, high, line))
+
+    def _route_policy(self, name: str, permit: bool, number: int, block: Block) -> None:
+        matches, sets = [], []
+        for below in block.below:
+            match below.words:
+                case ("if-match", "ip-prefix", listed):
+                    matches.append(Setting(("match", "ip", "address", "prefix-list", listed), below.line))
+                case ("if-match", "ipv6", "address", "prefix-list", listed):
+                    matches.append(Setting(("match", "ipv6", "address", "prefix-list", listed), below.line))
+                case ("apply", "local-preference", value):
+                    sets.append(Setting(("set", "local-preference", str(int(value))), below.line))
+                case ("apply", "cost", value):
+                    sets.append(Setting(("set", "metric", str(int(value))), below.line))
+                case ("description", *_):
+                    pass
+                case _:
+                    raise Unknown(below.line, " ".join(below.words))
+        if any(stanza.seq == number for stanza in self.maps.get(name, [])):
+            raise Unknown(block.line, f"node {number} of route policy {name} stands twice")
+        self.maps.setdefault(name, []).append(frr.Stanza(number, permit, block.line, tuple(matches), tuple(sets)))
+
+    def _static(self, family: int, prefix: str, target: str, rest: Sequence[str], line: int) -> None:
+        options = _pairs(rest, {"preference", "description", "tag"}, line)
+        to = "blackhole" if target == "NULL0" else _spelled(target)
+        distance = int(options.get("preference", STATIC_PREFERENCE))
+        self.statics.append(frr.Static(family, _canonical(prefix, family), to, distance, line))
+
+    def _security(self, block: Block) -> None:
+        match block.words:
+            case ("default", "action", "permit" | "deny" as action):
+                self.default = (action, block.line)
+            case ("default", "packet-filter", "intrazone", "enable"):
+                self.intrazone = True
+            case ("rule", "name", _):
+                rule = _Rule(block.line, "", "", False, [], [], [], [], [])
+                for below in block.below:
+                    self._clause(rule, below)
+                if not rule.action:
+                    raise Unknown(block.line, "a rule without an action")
+                self.rules.append(rule)
+            case _:
+                raise Unknown(block.line, " ".join(block.words))
+
+    def _clause(self, rule: _Rule, block: Block) -> None:
+        match block.words:
+            case ("description", *words):
+                rule.comment = " ".join(words)
+            case ("source-zone" | "destination-zone" as what, *zones):
+                for zone in zones:
+                    if zone not in self.zones:
+                        raise Unknown(block.line, f"zone {zone} is not defined")
+                (rule.entries if what == "source-zone" else rule.exits).extend(zones)
+            case ("source-address" | "destination-address" as what, *words):
+                if words[0] == "address-set" and words[1] not in self.sets:
+                    raise Unknown(block.line, f"address-set {words[1]} is not defined")
+                if words[0] != "address-set":
+                    words = ["", _prefix(words, block.line)]
+                (rule.sources if what == "source-address" else rule.targets).append(tuple(words))
+            case ("service", "protocol", *words):
+                rule.services.append(tuple(words))
+            case ("action", "permit" | "deny" as action):
+                rule.action = action
+            case ("disable",):
+                rule.disabled = True
+            case ("policy" | "session" | "traffic", "logging", *_):
+                pass
+            case _:
+                raise Unknown(block.line, " ".join(block.words))
+
+    # Put together
+
+    def config(self, end: int) -> frr.Config:
+        """The routing as the proof computes with it."""
+        bgp = None
+        if self.bgp:
+            bgp = frr.Bgp(
+                int(self.bgp.words[1]), self.bgp.line, self.router_id, self._neighbours(), tuple(self.networks),
+                tuple(self.redistributes), tuple(self.aggregates), False, True, (),
+            )  # fmt: skip
+            self._families(bgp)
+        maps = {name: tuple(sorted(stanzas, key=lambda s: s.seq)) for name, stanzas in self.maps.items()}
+        interfaces = {
+            port.name: frr.Interface(port.name, port.line, tuple(port.settings))
+            for port in self.ports.values()
+            if not port.instance
+        }
+        return frr.Config(
+            self.file, self.hostname,
+            {key: frr.PrefixList(key[1], key[0], tuple(sorted(e, key=lambda x: x.seq))) for key, e in self.lists.items()},
+            maps, interfaces, bgp, {family: draft for family, (_, draft) in self.processes.items()}, tuple(self.statics),
+            (), self.profiles, tuple(self.settings), {}, end,
+        )  # fmt: skip
+
+    def _neighbours(self) -> dict[str, frr.Neighbour]:
+        found = {}
+        for address, peer in self.peers.items():
+            families = set(peer.families)
+            if self.default4 and interval.family(address) == 4:
+                families.add(4)
+            settings = dict(peer.settings)
+            if peer.bfd and self.bfd:
+                title = f"peer {address}"
+                self.profiles[title] = peer.timers
+                settings["bfd"] = Setting(("neighbor", address, "bfd", "profile", title), peer.bfd)
+            found[address] = frr.Neighbour(
+                address, peer.asn, peer.line, settings, peer.policies, {}, frozenset(families), peer.options
+            )
+        return found
+
+    def _families(self, bgp: frr.Bgp) -> None:
+        """What a condition on IPv4 does to an IPv6 route the manual does not say: a policy has one family."""
+        used = [(key[0], setting) for n in bgp.neighbours.values() for key, setting in n.policies.items()]
+        for family, setting in used:
+            for stanza in self.maps.get(setting.words[3], ()):
+                for match in stanza.matches:
+                    if (match.words[1] == "ip") != (family == 4):
+                        what = f"route policy {setting.words[3]} is used for IPv{family} and asks for the other family"
+                        raise Unknown(match.line, what)
+
+    def ruleset(self) -> nftables.Ruleset:
+        """The security policy, the zones and what goes before them, as a table of three chains."""
+        if self.policy is None:
+            return nftables.Ruleset(self.file, (), True)
+        line, end = self.policy.line, self.policy.last
+        sets = {}
+        for name, (block, elements) in self.sets.items():
+            for family, kind in ((4, "ipv4_addr"), (6, "ipv6_addr")):
+                own = tuple(element for element in elements if interval.family(element) == family)
+                sets[f"{name}/{family}"] = nftables.Set(
+                    f"{name}/{family}", kind, ("interval",), block.line, block.last, own
+                )
+        chains = {
+            hook: nftables.Chain(
+                hook, line, end, tuple(self._chain(hook, line)), "filter", hook, 0,
+                "accept" if self.default[0] == "permit" else "drop", self.default[1] or line,
+            )
+            for hook in ("input", "forward", "output")
+        }  # fmt: skip
+        table = nftables.Table("inet", "security-policy", line, end, chains, sets)
+        return nftables.Ruleset(self.file, (table,), True, frozenset(self.untracked))
+
+    def _chain(self, hook: str, line: int) -> Iterator[nftables.Rule]:
+        held = tuple(sorted(name for zone in self.zones.values() for name in zone))
+        apart = tuple(port.name for port in self.ports.values() if port.instance)
+        if hook == "input":
+            yield nftables.Rule(line, (Match("iif", names=("lo",)),), "accept")
+        if hook == "forward" and apart:  # another instance has another table: nothing leads there
+            yield nftables.Rule(line, (Match("iif", names=apart),), "drop")
+            yield nftables.Rule(line, (Match("oif", names=apart),), "drop")
+        if hook != "output":  # an interface in no zone takes nothing
+            yield nftables.Rule(line, (Match("iif", True, held),), "drop")
+        if hook == "forward":
+            yield nftables.Rule(line, (Match("oif", True, held),), "drop")
+        yield nftables.Rule(line, (Match("state", names=("established", "related")),), "accept")
+        for family in {4, 6} - self.untracked:
+            yield nftables.Rule(line, (_of(family), Match("state", names=("invalid",))), "drop")
+        if hook == "input":
+            yield from self._managed()
+        if not self.basic and hook != "output":
+            for kind in BASIC:
+                yield nftables.Rule(line, _kind(*kind), "accept")
+        for rule in self.rules:
+            if not rule.disabled:
+                yield from self._expanded(rule, hook)
+        if not self.intrazone and hook == "forward":
+            for zone in self.zones.values():
+                inside = tuple(sorted(zone))
+                if inside:
+                    yield nftables.Rule(line, (Match("iif", names=inside), Match("oif", names=inside)), "accept")
+
+    def _managed(self) -> Iterator[nftables.Rule]:
+        for port in self.ports.values():
+            if port.managed:
+                for what, kinds in MANAGED.items():
+                    for kind in kinds:
+                        matches = (Match("iif", names=(port.name,)), *_kind(*kind))
+                        yield nftables.Rule(port.line, matches, "accept" if what in port.permitted else "drop")
+
+    def _expanded(self, rule: _Rule, hook: str) -> Iterator[nftables.Rule]:
+        """A rule at one hook: once for each family and service."""
+        entries, exits = self._side(rule.entries), self._side(rule.exits)
+        ways: list[Match] = []
+        if hook == "output":
+            if rule.entries and "local" not in rule.entries:
+                return
+        elif rule.entries:
+            if not entries:
+                return
+            ways.append(Match("iif", names=entries))
+        if hook == "input":
+            if rule.exits and "local" not in rule.exits:
+                return
+        elif rule.exits:
+            if not exits:
+                return
+            ways.append(Match("oif", names=exits))
+        for family in (4, 6):
+            sides = []
+            for field, conditions in (("saddr", rule.sources), ("daddr", rule.targets)):
+                made = self._addresses(field, conditions, family)
+                if conditions and made is None:
+                    break
+                sides += [made] if made else []
+            else:
+                for service in _services(rule.services, family, rule.line):
+                    matches = (*ways, _of(family), *sides, *service)
+                    yield nftables.Rule(rule.line, matches, "accept" if rule.action == "permit" else "drop", "", rule.comment)  # fmt: skip
+
+    def _side(self, zones: Iterable[str]) -> tuple[str, ...]:
+        return tuple(sorted({name for zone in zones for name in self.zones[zone]}))
+
+    def _addresses(self, field: str, conditions: Sequence[tuple[str, ...]], family: int) -> Match | None:
+        """The condition in one family; None where nothing of the family is named."""
+        assert field in ("saddr", "daddr")
+        where: nftables.Field = "saddr" if field == "saddr" else "daddr"
+        listed: list[str] = []
+        names = []
+        for what, value in conditions:
+            elements = self.sets[value][1] if what else [value]
+            own = [element for element in elements if interval.family(element) == family]
+            listed += own
+            names += [value] if what and own else []
+        if not listed:
+            return None
+        if len(names) == len(conditions) == 1:
+            return Match(where, family=family, set=f"{names[0]}/{family}")
+        return Match(where, spans=tuple(sorted(interval.interval(e) for e in listed)), family=family)
+
+
+def _services(services: Sequence[tuple[str, ...]], family: int, line: int) -> Iterator[tuple[Match, ...]]:
+    """The conditions of each service in one family; one empty condition where a rule names none."""
+    if not services:
+        yield ()
+    for words in services:
+        protocol = NUMBERS.get(words[0], words[0])
+        match words[1:]:
+            case () if protocol not in ("tcp", "udp"):
+                yield _kind(protocol, None)
+            case ():
+                yield (Match("proto", names=(protocol,)),)
+            case ("destination-port", first):
+                yield _kind(protocol, int(first))
+            case ("destination-port", first, "to", last):
+                yield (Match("proto", names=(protocol,)), Match("dport", spans=((int(first), int(last)),)))
+            case ("icmp-type" | "icmpv6-type" as what, kind, *_) if what == f"{protocol}-type":
+                if (protocol == "icmp") == (family == 4):
+                    yield _kind(protocol, int(kind))
+            case _:
+                raise Unknown(line, f"service {' '.join(words)}")
+
+
+def _kind(protocol: str, number: int | None) -> tuple[Match, ...]:
+    """The conditions on protocol and port, or type of ICMP."""
+    own = Match("proto", names=(protocol,))
+    if number is None or protocol not in ("tcp", "udp", "icmp", "icmpv6"):
+        return (own,)
+    if protocol in ("icmp", "icmpv6"):
+        return (_of(4 if protocol == "icmp" else 6), own, Match("icmp", spans=((number, number),)))
+    return (own, Match("dport", spans=((number, number),)))
+
+
+def _of(family: int) -> Match:
+    return Match("family", names=(f"ipv{family}",))
+
+
+def _timers(words: Sequence[str], line: int) -> tuple[Setting, ...]:
+    """The timers of a BFD session as FRR's profiles name them."""
+    names = {
+        "min-tx-interval": "transmit-interval", "min-transmit-interval": "transmit-interval",
+        "min-rx-interval": "receive-interval", "min-receive-interval": "receive-interval",
+        "detect-multiplier": "detect-multiplier",
+    }  # fmt: skip
+    options = _pairs(words, set(names), line)
+    return tuple(Setting((names[name], str(int(value))), line) for name, value in options.items())
+
+
+def _pairs(words: Sequence[str], known: set[str], line: int) -> dict[str, str]:
+    """`a 1 b 2` as a mapping; every name has to be known."""
+    found = dict(zip(words[::2], words[1::2], strict=False))
+    if len(words) % 2 or set(found) - known:
+        raise Unknown(line, " ".join(words))
+    return found
+
+
+def _length(mask: str) -> int:
+    """`255.255.255.0` or `24` → 24. Raises ValueError for a mask with holes."""
+    return int(mask) if mask.isdigit() else ipaddress.ip_network(f"0.0.0.0/{mask}").prefixlen
+
+
+def _prefix(words: Sequence[str], line: int) -> str:
+    """`10.0.0.0 mask 255.0.0.0`, `10.0.0.0 mask 8`, `10.0.0.0 8` or `3fff:: 20` as a prefix."""
+    match list(words):
+        case [address, "mask", length]:
+            return _canonical(f"{address}/{_length(length)}", 4)
+        case [address, length] if length.isdigit():
+            return _canonical(f"{address}/{length}", interval.family(address))
+    raise Unknown(line, f"address {' '.join(words)}")
+
+
+def _canonical(prefix: str, family: int) -> str:
+    """The prefix as the proof spells it. Raises ValueError when it has host bits or is of the other family."""
+    of, base, length = interval.prefix(prefix)
+    if of != family or interval.number(prefix.partition("/")[0]) != base:
+        raise ValueError(f"{prefix} is no prefix of IPv{family}")
+    return interval.spell(family, base, length)
+
+
+def _spelled(address: str) -> str:
+    """An address as the proof spells it. Raises ValueError."""
+    return interval.text(interval.number(address), interval.family(address))
+
+
+def _area(area: str) -> str:
+    return str(int(ipaddress.ip_address(area)) if "." in area else int(area))

@@ -1,0 +1,41 @@
+"""The pilot with vendors' devices: a plan folder of its own, compiled, rendered and proved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from inventory.proof import Proof, prove
+from inventory.render import write
+from ip_plan import plan as plans
+from ip_plan.compile import compiled
+from ip_plan.network import Network
+
+VRP: list[dict[str, Any]] = [
+    {"role": "router", "dialect": "vrp", "model": "usg6655e", "reason": "test"},
+    {"role": "firewall", "dialect": "vrp", "model": "usg6655e", "reason": "test"},
+    {"role": "access", "dialect": "vrp", "model": "usg6525e", "reason": "test"},
+]
+
+
+def folder(place: Path, devices: list[dict[str, Any]], **changes: Any) -> Path:
+    """The pilot's plan with these rows of `devices:` in `place`; keys of plan.yml may be changed too."""
+    written = yaml.safe_load((plans.folder_of("pilot")[0] / "plan.yml").read_text("utf-8"))
+    place.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump({**written, "devices": devices, **changes}, allow_unicode=True, sort_keys=False)
+    (place / "plan.yml").write_text(text, "utf-8")
+    return place
+
+
+def network(place: Path, devices: list[dict[str, Any]], **changes: Any) -> Network:
+    """The compiled Network of such a plan."""
+    return compiled(str(folder(place / "plan", devices, **changes)), place / "state")
+
+
+def proved(place: Path, devices: list[dict[str, Any]]) -> tuple[Network, Proof]:
+    """Such a plan rendered for production, all of it read back and proved."""
+    found = network(place, devices)
+    write(place / "build", found, lab=False)
+    return found, prove(found, place / "build")
