@@ -59,7 +59,19 @@ def _join_deploy() -> None:
     cli.after.append(_checks)
 
 
-JOINTS: Final[dict[str, Callable[[], None]]] = {"backup": _join_backup, "deploy": _join_deploy}
+def _join_config() -> None:
+    """Fetching what devices run connects to them, and stands beside what is done with it."""
+    from inventory import cli
+    from playbooks.remediate import fetch_command
+
+    cli.app.command("fetch")(fetch_command)
+
+
+JOINTS: Final[dict[str, Callable[[], None]]] = {
+    "backup": _join_backup,
+    "config": _join_config,
+    "deploy": _join_deploy,
+}
 
 
 def build(argv: list[str]) -> typer.Typer:
@@ -72,8 +84,9 @@ def build(argv: list[str]) -> typer.Typer:
         # A group is loaded only when it is asked for: starting stays fast.
         if wanted in (name, "") or wanted not in GROUPS:
             app.add_typer(getattr(importlib.import_module(module), attribute), name=name)
-    if wanted in JOINTS:
-        JOINTS[wanted]()
+    for name, join in JOINTS.items():
+        if wanted in (name, ""):
+            join()
     return app
 
 

@@ -39,7 +39,14 @@ class Mistakes(Exception):
 
 
 def _place(mistake: Mistake) -> tuple[str, int, int, str, str]:
-    return (mistake.file, mistake.line or 0, mistake.column or 0, mistake.code, mistake.object)
+    file, line, column = mistake.file, mistake.line or 0, mistake.column or 0
+    sheet, mark, cell = file.rpartition("!")
+    letters = cell.rstrip("0123456789")
+    if mark and letters != cell:  # by row, as a person goes down the sheet
+        file, line = sheet, int(cell[len(letters) :])
+        for letter in letters:
+            column = column * 26 + ord(letter) - 64
+    return (file, line, column, mistake.code, mistake.object)
 
 
 def one(code: str, what: str, cure: str, *, subject: str = "", file: str = "", line: int | None = None) -> Mistakes:
@@ -51,7 +58,8 @@ def text(found: Sequence[Mistake], consequence: str = "nothing was written") -> 
     """All mistakes as a person reads them, with the count of errors, warnings and files last."""
     errors = sum(mistake.severity == "error" for mistake in found)
     warnings = len(found) - errors
-    files = len({mistake.file for mistake in found if mistake.file})
+    # A cell of a workbook is named `plan.xlsx!sheet!C17`.
+    files = len({mistake.file.partition("!")[0] for mistake in found if mistake.file})
     counts = f"{errors} error{'s' * (errors != 1)}"
     if warnings:
         counts += f", {warnings} warning{'s' * (warnings != 1)}"

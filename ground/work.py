@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import os
+import resource
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
@@ -39,6 +42,43 @@ def spread(
             return list(pool.map(one, listed))
     finally:
         _shared.pop()
+
+
+def confined(task: Callable[[Item], Outcome], items: Iterable[Item], memory: int) -> list[Outcome | None]:
+    """`task` of every item, in order, in workers that may take `memory` bytes beyond what this process has.
+
+    None where a worker ran out of it, or died of its input in another way: what others sent cannot take this process along.
+    """
+    listed = list(items)
+    if not listed:
+        return []
+    found: list[Outcome | None] = [None] * len(listed)
+    died: list[int] = []
+    cores = os.cpu_count() or 1
+    with ProcessPoolExecutor(min(cores, len(listed)), initializer=_confine, initargs=(memory,)) as pool:
+        futures = [pool.submit(task, item) for item in listed]
+        for index, future in enumerate(futures):
+            try:
+                found[index] = future.result()
+            except (BrokenProcessPool, MemoryError):
+                died.append(index)
+    if len(listed) > 1:  # a broken pool takes every task along that was not done
+        for index in died:
+            found[index] = confined(task, [listed[index]], memory)[0]
+    return found
+
+
+def _confine(memory: int) -> None:
+    _end_with_parent()
+    with open("/proc/self/statm") as stream:
+        held = int(stream.read().split()[0]) * resource.getpagesize()
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    wanted = held + memory
+    resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    # A reader that runs out of memory aborts, and says so at length.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    faulthandler.disable()
 
 
 def _with_shared(task: Callable[[Shared, Item], Outcome], item: Item) -> Outcome:

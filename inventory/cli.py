@@ -1,4 +1,4 @@
-"""`jinbao config`: render, inventory, prove."""
+"""`jinbao config`: render, inventory, prove, diff, remediate; `fetch` is put in by the front door."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import typer
 
 from ground import invocation, reach, tree
 from ground.invocation import At, Format, Plan, State
+from inventory.command import diff_command, remediate_command
 from inventory.proof.command import prove_command
 
-app = typer.Typer(no_args_is_help=True, help="What each device gets: rendered files, the Ansible inventory, the proof.")
+app = typer.Typer(no_args_is_help=True, help="What each device gets, and what it runs.")
 
 app.command("prove")(prove_command)
+app.command("diff")(diff_command)
+app.command("remediate")(remediate_command)
 
 Provinces = Annotated[
     list[str] | None, typer.Option("--province", help="Only this province (two characters); may be repeated.")

@@ -72,13 +72,13 @@ def build(
     for code in members:
         row = rows[code]
         if row.level not in ("ministry", "province") and row.kind != "grouping":
-            parents[key[code]] = key[_named_parent(rows, code)]
+            parents[key[code]] = key[named_parent(rows, code)]
             readings[key[code]] = plan.names.readings.get(code, row.reading)
     labels = grants.labels(readings, parents)
     if label:
         labels[key[province]] = label
     for code in members:
-        named = _named_parent(rows, code) if rows[code].kind == "grouping" else code
+        named = named_parent(rows, code) if rows[code].kind == "grouping" else code
         domains[code] = _domain(key[named], ledger, labels, plan.names.root)
 
     group_of = {code: group for group, codes in plan.plan.groups.items() for code in codes}
@@ -112,7 +112,7 @@ def build(
         for name, (first, _) in ledger.of(kind).items():
             members_of.setdefault(name.rpartition(":")[0], set()).add(addressing.parse(first, 4)[0])
     for need in wanted:
-        site_devices = _network_devices(need, key[need.region])
+        site_devices = network_devices(need, key[need.region])
         carrier = site_devices[-1] if need.kind.firewalls else site_devices[0]
         zone_values = []
         for zone in need.kind.zones:
@@ -124,7 +124,7 @@ def build(
             interfaces.setdefault(carrier, []).append(
                 Interface(f"z-{zone}", "zone", f"{gateway4}/{length4}", f"{gateway6}/{length6}", zone=zone)
             )
-        for one, other in _inside(site_devices):
+        for one, other in cables(site_devices):
             pair = grants.link(need.unit, f"{one}~{other}")
             short_one, short_other = one.rpartition("-")[2], other.rpartition("-")[2]
             own_end = (asns[need.key], need.key)
@@ -163,7 +163,7 @@ def build(
                 uplinks.append(Uplink(link, far_device, at_far))
             else:
                 interfaces.setdefault(far_device, []).append(at_far)
-        zone_hosts = _hosts(plan, need)
+        zone_hosts = hosts_of(plan, need)
         counts: dict[str, int] = {}
         site_hosts = []
         for zone, duties, carried in zone_hosts:
@@ -295,7 +295,8 @@ def _by_name(value: Interface | Device) -> str:
     return value.name
 
 
-def _named_parent(rows: Mapping[str, Row], code: str) -> str:
+def named_parent(rows: Mapping[str, Row], code: str) -> str:
+    """The region above `code` in the name tree: groupings have no name."""
     parent = rows[code].parent
     while rows[parent].kind == "grouping":
         parent = rows[parent].parent
@@ -324,12 +325,13 @@ def _blocks(grants: Grants, layout: Layout, row: Row, family: int, moved: bool =
     return ()
 
 
-def _network_devices(need: Need, code: str) -> list[str]:
+def network_devices(need: Need, code: str) -> list[str]:
+    """The routers and firewalls of a site; `code` is the one its region was first granted under."""
     routers = [f"{code}-r{number}" for number in range(1, need.kind.routers + 1)]
     return [*routers, *(f"{code}-fw{number}" for number in range(1, need.kind.firewalls + 1))]
 
 
-def _inside(devices: list[str]) -> list[tuple[str, str]]:
+def cables(devices: list[str]) -> list[tuple[str, str]]:
     """The cables of a site: every router to the firewall, and the two routers to each other."""
     return [(one, other) for index, one in enumerate(devices) for other in devices[index + 1 :]]
 
@@ -357,7 +359,7 @@ def _pair(kind: Literal["inside", "wan"], grant: tuple[str, str], a: _End, b: _E
     )
 
 
-def _hosts(plan: Plan, need: Need) -> list[tuple[str, list[str], list[str]]]:
+def hosts_of(plan: Plan, need: Need) -> list[tuple[str, list[str], list[str]]]:
     """(zone, duties, services) of every host of a site: the plan's for each centre, then the extra ones."""
     found = []
     if need.kind.kind != "office":

@@ -1,4 +1,4 @@
-"""`jinbao plan`: init, check, compile, diff, show, forecast, schema."""
+"""`jinbao plan`: init, check, compile, diff, show, export, import, moved, forecast, schema."""
 
 from __future__ import annotations
 
@@ -196,6 +196,54 @@ def show(
         if not found:
             print(f"{what}: nothing in the plan {plan} has it")
             invocation.leave(invocation.FOUND)
+
+
+@app.command()
+def export(
+    target: Annotated[
+        Path, typer.Argument(help="A folder for a workbook a province; or one .xlsx file for one province.")
+    ],
+    plan: Plan = invocation.PLAN,
+    state: State = invocation.STATE,
+    province: Annotated[
+        list[str] | None, typer.Option("--province", help="Only this province (two characters; 00: the ministry).")
+    ] = None,
+    format: Format = "table",
+) -> None:
+    """Write a workbook a province: regions, address blocks with their reserve, sites, zones, devices, lines, services."""
+    from ip_plan import compile as compiler
+    from ip_plan import workbook
+
+    with invocation.guarded():
+        written = workbook.export(plan, state, compiler.compile_plan(plan, state), target, province)
+        if format == "json":
+            invocation.emit(written)
+        else:
+            for book in written:
+                print(f"{'~' if book.changed else '='} {book.file}  {book.rows} rows")
+
+
+@app.command("import")
+def import_(
+    sources: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Workbooks (.xlsx) and CSV files (.csv).")],
+    plan: Plan = invocation.PLAN,
+    state: State = invocation.STATE,
+    format: Format = "table",
+) -> None:
+    """Take in what offices have: existing addresses into the ledger as they are, division tables into the plan's regions."""
+    from ip_plan import intake
+
+    with invocation.guarded():
+        taken = intake.take_in(plan, state, sources)
+        if format == "json":
+            invocation.emit(taken)
+        else:
+            print(
+                f"{taken.rows} rows in {taken.tables} tables of {taken.files} files: {taken.new} new grants, "
+                f"{taken.held} held already, {taken.regions} regions added or changed"
+            )
+            for path in taken.changed:
+                print(f"~ {path}")
 
 
 @app.command()

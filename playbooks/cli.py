@@ -34,6 +34,10 @@ def deploy(
     check: Annotated[
         bool, typer.Option("--check", help="Have every device say what would change; change nothing.")
     ] = False,
+    remediate: Annotated[
+        bool,
+        typer.Option("--remediate", help="Only what devices run: fetch, show the commands, send them, look again."),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask, up to the plan's limit.")] = False,
     confirm: Annotated[str, typer.Option("--confirm", help="The plan's name: go beyond its limit.")] = "",
     format: Format = "table",
@@ -45,6 +49,12 @@ def deploy(
 
     with invocation.guarded():
         network = compiler.compiled(plan, state)
+        if remediate:
+            from playbooks import remediate as remedies
+
+            allowed = float(network.meta.settings.get("change_limit", 0))
+            wanted = remedies.Order(plan, network.meta.name, at, state, limit, check, allowed)
+            invocation.leave(remedies.run(wanted, lambda seen: require_consent(seen, yes, confirm), format))
         known = reach.of(state, at)
         inventory = Path(deploys.PLAYBOOK).parent.parent / "inventory" / "hosts"
         order = deploys.Order(plan, at, state, inventory, limit, check)

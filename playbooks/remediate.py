@@ -1,0 +1,115 @@
+"""`jinbao config fetch` and `jinbao deploy --remediate`: what devices run, kept, shown, put right and looked at again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from ground import invocation, mistake, reach, remote
+from ground.invocation import At, Format, Plan, State
+from inventory import command
+from inventory.acceptance import Remedy
+from inventory.command import Limit
+from playbooks import push
+from playbooks.deploy import Change
+from playbooks.deploy import Plan as Seen
+from playbooks.push import Pushed
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What to put right. `name`: the plan's own; `check`: only show; `allowed`: share of devices that may change unconfirmed."""
+
+    plan: str
+    name: str
+    at: str
+    state: Path
+    limit: str
+    check: bool
+    allowed: float
+
+
+def fetch_command(
+    plan: Plan = invocation.PLAN,
+    at: At = invocation.AT,
+    state: State = invocation.STATE,
+    limit: Limit = "",
+    format: Format = "table",
+) -> None:
+    """Ask the devices for what they run and keep the answers, with time and hash, below <state>/running."""
+    with invocation.guarded(), invocation.steps() as told:
+        wanted = command.wanted(plan, at, state, limit)
+        told(f"fetching {len(wanted)} configurations")
+        session = remote.session(reach.of(state, at))
+        try:
+            found = push.fetch(session, state, at, wanted)
+        finally:
+            remote.close(session)
+        if format == "json":
+            invocation.emit(found)
+        else:
+            for one in found:
+                print(f"{one.device:<20} {one.dialect:<9} {one.time}  {one.reason or f'{one.sha256[:16]}  {one.file}'}")
+            silent = sum(bool(one.reason) for one in found)
+            print(f"{len(found) - silent} configurations fetched, {silent} could not be")
+        invocation.leave(invocation.FOUND if any(one.reason for one in found) else invocation.DONE)
+
+
+def run(order: Order, consent: Callable[[Seen], None], format: str) -> int:
+    """Fetch, show, ask, send exactly what was shown, fetch again and compare; the exit code.
+
+    Raises Mistakes JB4006 when `consent` is not given.
+    """
+    reaches = reach.of(order.state, order.at)
+    wanted = command.wanted(order.plan, order.at, order.state, order.limit)
+    session = remote.session(reaches)
+    try:
+        with invocation.steps() as told:
+            told(f"fetching {len(wanted)} configurations")
+            fetched = push.fetch(session, order.state, order.at, wanted)
+            told("comparing them")
+            remedies = push.remedies(fetched, wanted)
+        kept = {(one.device, one.dialect): command.keep(one) for one in remedies if one.commands}
+        if format == "table":
+            for one in remedies:
+                print("\n".join(command.told(one, kept.get((one.device, one.dialect)))))
+            print(command.summary(remedies))
+        if order.check:
+            if format == "json":
+                invocation.emit({"remedies": remedies, "pushed": []})
+            return invocation.DONE if all(one.right for one in remedies) else invocation.FOUND
+        consent(_seen(order, remedies, len(reaches), {one.device for one in fetched if one.reason}))
+        pairs = list(zip(fetched, remedies, strict=True))
+        with invocation.steps() as told:
+            told(f"sending commands for {len(kept)} configurations")
+            pushed = push.push(session, order.state, order.at, wanted, pairs)
+    finally:
+        remote.close(session)
+    if format == "json":
+        invocation.emit({"remedies": remedies, "pushed": pushed})
+    else:
+        report(pushed)
+    return invocation.DONE if all(one.result in ("right", "done") for one in pushed) else invocation.FOUND
+
+
+def _seen(order: Order, remedies: Sequence[Remedy], total: int, silent: set[str]) -> Seen:
+    changes = tuple(Change(one.device, one.dialect, "content") for one in remedies if one.commands)
+    devices = tuple(sorted({one.device for one in remedies}))
+    return Seen(order.name, order.at, devices, total, changes, tuple(sorted(silent)), order.allowed)
+
+
+def report(pushed: Sequence[Pushed]) -> None:
+    """Print what came of each device that was not right already."""
+    words = {"done": "brought back", "kept": "lines that no rule knows stay", "failed": "FAILED"}
+    for one in pushed:
+        if one.result != "right":
+            before = f"; before: {one.before}" if one.before else ""
+            print(f"{one.device} {one.dialect}: {words[one.result]}, {one.commands} commands{before}")
+            if one.said:
+                print(f"  it said: {one.said}")
+            if one.mistakes:
+                print(mistake.text(one.mistakes, "this device is not as rendered"))
+    results = [one.result for one in pushed]
+    counts = ", ".join(f"{results.count(word)} {word}" for word in ("right", "done", "kept", "failed"))
+    print(f"{len(pushed)} configurations: {counts}")
