@@ -16,6 +16,7 @@ from ip_plan.addressing import Block
 from ip_plan.assemble import Top, Uplink
 from ip_plan.layout import Layout
 from ip_plan.plan import Plan
+from ip_plan.regions import Region
 
 FILE = "parts.json"
 
@@ -65,10 +66,10 @@ def common(plan: Plan) -> str:
 
 
 def rows(plan: Plan, layout: Layout) -> dict[str, str]:
-    """Province-level code → key of the division data below it."""
-    found: dict[str, list[msgspec.Struct]] = {}
+    """Province-level code → key of the division data below it, and of where its regions were before they moved."""
+    found: dict[str, list[list[Region | str | None]]] = {}
     for code, row in plan.regions.items():
-        found.setdefault(layout.top[code], []).append(row)
+        found.setdefault(layout.top[code], []).append([row, plan.former.get(code)])
     return {code: files.sha256(msgspec.json.encode(listed)) for code, listed in found.items()}
 
 
