@@ -89,6 +89,13 @@ def _province(context: _Context, code: str) -> Part:
             )
         except Short as short:
             return _empty(name, short=(short.family, short.length))
+        except Mistakes as wrong:
+            return _empty(name, mistakes=tuple(wrong.found))
+        except ValueError:
+            damaged = ledgers.faults(ledger, str(context.ledgers / f"{name}.tsv"))
+            if not damaged:
+                raise
+            return _empty(name, mistakes=tuple(damaged))
         if mistakes:
             return _empty(name, mistakes=tuple(mistakes))
         part = _stage(context, shard, ledger, len(grants.new), before, top, uplinks)
@@ -236,6 +243,9 @@ def stage(
     for kind in (ledger_folder, out):
         (staging / kind.name).mkdir(parents=True)
     national, mistakes = ledgers.read(ledger_folder, NATION)
+    mistakes += ledgers.faults(national, str(ledger_folder / f"{NATION}.tsv"))
+    if mistakes:
+        raise Mistakes(mistakes)
     mistakes += nation.check_pins(
         plan, layout, lambda unit: ledgers.read(ledger_folder, province_key(unit))[0], national
     )

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from ground.mistake import Mistake, Mistakes
 from ip_plan import addressing, naming
 from ip_plan.addressing import Block, OutOfSpace, Space
 from ip_plan.ledger import Key, Ledger
@@ -346,12 +347,23 @@ class Grants:
             base, length = addressing.parse(zone[0], 4)
             end = base + addressing.size(length, 4) - 2
             order = range(base + 10, end + 1) if kind == "host" else range(end, base + 9, -1)
-            value = next(value for value in order if value not in taken)
+            value = next((value for value in order if value not in taken), 0)
+            if not value:
+                raise Mistakes([self._crowded(key, zone[0])])
             # The IPv6 interface identifier repeats the IPv4 offset, so that a person sees that the two belong together.
             six = addressing.parse(zone[1], 6)[0] + (0 if kind == "host" else 1 << 16) + value - base
             grant = self.give(kind, key, addressing.address(value, 4), addressing.address(six, 6))
             taken.add(value)
         return grant
+
+    def _crowded(self, key: str, prefix: str) -> Mistake:
+        site, _, member = key.rpartition(":")
+        document = self.plan.documents["addressing.yml"]
+        what = f"{site} with {prefix} has no address left for it"
+        cure = (
+            "Give the zone a shorter prefix length at this level before it is granted, or take hosts or services away."
+        )
+        return Mistake(document.file, *document.place(("zones",)), "JB1212", member, what, cure)
 
     def asn(self, site: str, order: int) -> int:
         """The private number of a site: from its province's range (RFC 6996)."""

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ground.mistake import Mistake, Mistakes
+from ip_plan import addressing
 
 HEADER = "# jinbao ledger 1: kind, key, grant (IPv4), grant (IPv6), gone. Never edit a line by hand.\n"
 KINDS = ("alias", "asn", "block", "host", "infra", "label", "link", "loop", "port", "province", "svc", "zone")
@@ -99,12 +100,29 @@ def parse(body: str, file: str) -> tuple[Ledger, list[Mistake]]:
     return Ledger(grants, gone), mistakes
 
 
+def faults(ledger: Ledger, file: str) -> list[Mistake]:
+    """The lines whose grant is none: what reading passes over, since every grant is read again where it is used."""
+    mistakes = []
+    for number, ((kind, key), grant) in enumerate(ledger.grants.items(), 2):
+        for value in grant:
+            try:
+                if kind in ("asn", "port") and value != "-":
+                    int(value)
+                elif kind not in ("alias", "label") and value != "-":
+                    addressing.parse(value, 6 if ":" in value else 4)
+            except ValueError as error:
+                cure = "Take the line from the last commit: the ledger is what keeps addresses where they are."
+                mistakes.append(Mistake(file, number, 1, "JB1302", key, f"this grant is none: {error}", cure))
+    return mistakes
+
+
 def held(folder: Path, province: str) -> Ledger:
     """The ledger of one province, for those who only look. Raises Mistakes: it is damaged, or the nation's is not there yet."""
     if not (folder / "00.tsv").exists():
         what, cure = "nothing is granted yet", "Compile the plan first (`jinbao plan compile`)."
         raise Mistakes([Mistake(str(folder), None, None, "JB1325", "", what, cure)])
     ledger, mistakes = read(folder, province)
+    mistakes = mistakes or faults(ledger, str(folder / f"{province}.tsv"))
     if mistakes:
         raise Mistakes(mistakes)
     return ledger

@@ -207,6 +207,7 @@ def _statics(world: World, device: Device, config: frr.Config, wrong: Wrong) -> 
         for text in (item.peer4, item.peer6):
             if text:
                 peers[spelled(text)] = item.peer_site
+    below = _hanging(world, site)
     for static in config.statics:
         _, base, length = interval.prefix(static.prefix)
         span = (base, base | (1 << (interval.BITS[static.family] - length)) - 1)
@@ -236,7 +237,7 @@ def _statics(world: World, device: Device, config: frr.Config, wrong: Wrong) -> 
         if peer is None:
             what = f"next hop {static.target} of {static.prefix} is no neighbour's address"
             wrong("JB2416", config.file, static.line, what, "Write the address of the line's other end.")
-        elif peer == site.parent:
+        elif peer not in below:
             if span != world.whole[static.family]:
                 what = f"{static.prefix} leads up to {peer}, which carries the whole network"
                 wrong("JB2416", config.file, static.line, what, "Lead the supernet there.")
@@ -253,12 +254,13 @@ def _static_needs(world: World, device: Device, config: frr.Config, wrong: Wrong
     closed = {s.prefix for s in config.statics if s.target == "blackhole"}
     near = [(file, s.line) for s in config.statics]
     line = near[0][1] if near else 1
+    below = _hanging(world, site)
     for item in device.interfaces:
         other = world.network.known_sites.get(item.peer_site)
         if item.kind != "wan" or other is None or (item.peer_asn and (device.asn or site.asn)):
             continue
         for family, peer in ((4, item.peer4), (6, item.peer6)):
-            up = other.key == site.parent
+            up = other.key not in below
             for first, last in [world.whole[family]] if up else _said(world, other, family):
                 prefix = interval.spell(family, first, interval.BITS[family] - (last - first).bit_length())
                 if (prefix, spelled(peer)) not in have:
@@ -291,9 +293,25 @@ def _granted(world: World, site: Site, family: int) -> list[interval.Interval]:
 
 def _subtree(world: World, site: Site, family: int) -> list[interval.Interval]:
     found = _granted(world, site, family)
-    for child in world.network.children.get(site.key, ()):
-        found += _subtree(world, child, family)
+    served = {child.key for child in world.network.children.get(site.key, ())}
+    for key in sorted(served | _hanging(world, site)):
+        found += _subtree(world, world.network.known_sites[key], family)
     return found
+
+
+def _hanging(world: World, site: Site) -> set[str]:
+    """The sites whose lines end at `site`, whoever serves them: townships may hang on their county."""
+    links = world.network.links
+    return {
+        item.peer_site
+        for name in site.devices
+        if name in world.devices
+        for item in world.devices[name].interfaces
+        if item.kind == "wan"
+        and item.link in links
+        and links[item.link].a == name
+        and item.peer_site in world.network.sites
+    }
 
 
 def _ospf(

@@ -238,6 +238,8 @@ def test_a_grant_is_never_changed() -> None:
         (ledger.HEADER + "zone\ta\t10.0.0.0/24\t-", "JB1302"),
         (ledger.HEADER + "zone\ta\t10.0.0.0/24\n", "JB1302"),
         (ledger.HEADER + "nonsense\ta\t10.0.0.0/24\t-\n", "JB1302"),
+        (ledger.HEADER + "zone\t110000:centre1:exchange\t10.0.0.0/33\t3fff:0:2::/48\n", "JB1302"),
+        (ledger.HEADER + "asn\t110000:centre1\tmany\t-\n", "JB1302"),
         (ledger.HEADER + "zone\ta\t1\t-\nzone\ta\t2\t-\n", "JB1303"),
     ],
 )
