@@ -1,4 +1,4 @@
-"""`jinbao config`: render, inventory, prove, diff, remediate; `fetch` is put in by the front door."""
+"""`jinbao config`: render, inventory, prove, diff, remediate, topology; `fetch` is put in by the front door."""
 
 from __future__ import annotations
 
@@ -90,6 +90,28 @@ def inventory(
         known = ansible.remember(path.parent, reaches)
         listed = ansible.inventory(states, reaches, known, build, state.absolute())
         invocation.emit(listed["_meta"]["hostvars"].get(host, {}) if host else listed)
+
+
+@app.command()
+def topology(
+    region: Annotated[str, typer.Option("--region", help="Code of the region in the middle.")],
+    out: Annotated[Path, typer.Option("--out", help="The SVG file to write.")],
+    plan: Plan = invocation.PLAN,
+    state: State = invocation.STATE,
+) -> None:
+    """Draw a region as an SVG: who serves it, the sites it serves, every line with its addresses."""
+    from ground import files, mistake
+    from inventory import topology as topologies
+    from ip_plan import compile as compiler
+
+    with invocation.guarded():
+        network = compiler.compiled(plan, state)
+        site = topologies.site_of(network, region)
+        if site is None:
+            cure = "Give the code of a region in scope (`jinbao plan show`)."
+            raise mistake.one("JB2150", "has no site in this plan", cure, subject=region)
+        files.write(out, topologies.draw(network, site).encode())
+        print(out)
 
 
 def plan_name(plan: str) -> str:
