@@ -104,7 +104,20 @@ ROWS: tuple[Row, ...] = (
                 "national plan",
                 _work("compile", "national", "{base}"),
                 (*NATION, _work("remember", "{base}"), _work("forget", "{base}")),
-                (_work("unchanged", "{base}"),),
+                (_work("unchanged", "{base}"), _work("forget", "{base}")),
+            ),
+        ),
+        note="what the last compile kept of each province is taken away before each run",
+    ),
+    Row(
+        "diff-county",
+        "what changes when one county of the nation is renamed: plan read, compiled beside, compared",
+        "change",
+        (
+            Size(
+                "national plan",
+                _work("diff", "{base}/plan", "{base}"),
+                (_work("nation", "{base}/plan"), _work("compile", "{base}/plan", "{base}"), _work("rename", "{base}/plan")),
             ),
         ),
     ),
@@ -127,6 +140,16 @@ ROWS: tuple[Row, ...] = (
             Size("running devices", _work("prove", "{base}"), (*PILOT, _work("render", "{base}", "{base}/build"))),
             Size("all devices", _work("prove", "{base}", "all"), (*PILOT, _work("render", "{base}", "{base}/build"))),
         ),
+    ),
+    Row(
+        "remediate",
+        "commands from what a hub's FRR runs to what was rendered, shown on the simulated device there and back",
+        "line",
+        tuple(
+            Size(f"hub and {number} spokes", _work("remedy", "{base}"), (_work("drift", "{base}", str(number)),))
+            for number in (100, 380)
+        ),
+        note="one prefix-list entry or route in twenty is missing, and every second preference is another",
     ),
     Row("evidence-append", "append to the evidence log, 100 records at a time, each time on the disk", "record",
         _evidence("append", False)),

@@ -163,8 +163,9 @@ def page(table: Table) -> str:
         "./run bench --check --only twin-again",
         "```",
         "",
-        "The rows are the works behind `jinbao plan compile`, `jinbao config render`, `jinbao config prove`, `jinbao evidence verify`, "
-        "`jinbao rollout status`, `jinbao twin up`, `jinbao deploy` and `jinbao check run`.",
+        "The rows are the works behind `jinbao plan compile`, `jinbao plan diff`, `jinbao config render`, `jinbao config prove`, "
+        "`jinbao config remediate`, `jinbao evidence verify`, `jinbao rollout status`, `jinbao twin up`, `jinbao deploy` and "
+        "`jinbao check run`.",
         "",
         "## Without a lab",
         "",

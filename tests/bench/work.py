@@ -78,6 +78,36 @@ def _files(state: Path) -> dict[str, str]:
     return {str(path.relative_to(state)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
+def nation(folder: str) -> int:
+    """Write a plan of the whole nation with division data of its own; regions."""
+    from importlib.resources import files
+
+    plan = Path(folder)
+    _plan(plan, "all", "regions.csv")
+    text = (files("ip_plan") / "plans" / "divisions" / "regions.csv").read_text("utf-8")
+    (plan / "regions.csv").write_text(text, "utf-8")
+    return text.count("\n") - 1
+
+
+def rename(folder: str) -> int:
+    """Give one county of the plan another name; regions."""
+    path = Path(folder, "regions.csv")
+    text = path.read_text("utf-8")
+    assert ",永宁县," in text
+    path.write_text(text.replace(",永宁县,", ",新永宁县,"), "utf-8")
+    return 1
+
+
+def diff(plan: str, state: str) -> int:
+    """Say what a compile would change; things that change."""
+    from ip_plan.compile import difference
+
+    found = difference(plan, Path(state))
+    if [change.region for change in found.changes] != ["640121"]:
+        sys.exit(f"one county was renamed, and this is said: {found.changes[:3]}")
+    return len(found.changes)
+
+
 def _network(state: str, province: str = "") -> Network:
     from ip_plan.network import load
 
@@ -211,6 +241,35 @@ def spokes(folder: str, state: str) -> int:
     return renderer.write(Path(state, "build"), _network(state), lab=False).devices
 
 
+def drift(folder: str, number: str) -> int:
+    """Render the hub of so many spokes, and beside it what it runs after changes by hand; lines."""
+    import re
+
+    spokes_plan(folder, number)
+    spokes(folder, f"{folder}/ours")
+    (hub,) = Path(folder, "ours", "build").glob("130600-r1/files/etc/frr/frr.conf")
+    rendered = hub.read_text()
+    lines = rendered.replace("local-preference 100", "local-preference 150").splitlines(keepends=True)
+    listed = [at for at, line in enumerate(lines) if re.match(r"ip(v6)? (prefix-list|route) ", line)]
+    for at in reversed(listed[::20]):
+        del lines[at]
+    Path(folder, "rendered.conf").write_text(rendered)
+    Path(folder, "running.conf").write_text("".join(lines))
+    return len(lines)
+
+
+def remedy(folder: str) -> int:
+    """The commands from what the hub runs to what was rendered, shown on the simulated device; lines."""
+    from inventory import acceptance
+    from inventory.dialects.frr.running import DIALECT as FRR
+
+    running, rendered = (Path(folder, f"{name}.conf").read_text() for name in ("running", "rendered"))
+    found = acceptance.remedy(FRR, "130600-r1", running, rendered, "running.conf")
+    if not found.commands or found.mistakes:
+        sys.exit(f"no commands: {found.mistakes[:3]}")
+    return len(rendered.splitlines())
+
+
 def netlab_plan(folder: str, number: str) -> int:
     """Write netlab's topology with as many nodes as `spokes` has devices."""
     spokes_plan(folder, number)
@@ -270,7 +329,8 @@ def names(state: str, province: str, to: str = "") -> int:
 WORKS: dict[str, Callable[..., int]] = {
     "compile": compile, "cut": cut, "remember": remember, "forget": forget, "unchanged": unchanged, "render": render, "prove": prove,
     "append": append, "verify": verify, "rounds": rounds, "status": status, "spokes": spokes, "spokes-plan": spokes_plan,
-    "netlab": netlab, "netlab-plan": netlab_plan, "names": names,
+    "netlab": netlab, "netlab-plan": netlab_plan, "names": names, "nation": nation, "rename": rename, "diff": diff,
+    "drift": drift, "remedy": remedy,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -35,9 +35,9 @@ def test_the_last_row_that_fits_counts(tmp_path: Path) -> None:
 
 def test_numbers_of_interfaces_stay_when_neighbours_come_and_go(tmp_path: Path) -> None:
     def numbers() -> dict[str, int]:
-        device = plans.network(tmp_path, plans.VRP, scope=scope, twin={"running": []}, extra_hosts=[]).devices[
-            "640000-r1"
-        ]
+        device = plans.network(
+            tmp_path, plans.VRP, scope=scope, twin={"running": []}, extra_hosts=[], change_limit=1.0
+        ).devices["640000-r1"]
         return {item.name: number for item, number in zip(device.interfaces, device.numbers, strict=True)}
 
     ministry: list[dict[str, Any]] = [{"region": "000000"}, {"region": "640000"}]
