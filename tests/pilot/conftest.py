@@ -19,8 +19,8 @@ from ground.record import Record
 from inventory import proof as proofs
 from inventory import render
 from ip_plan import plan as plans
-from ip_plan.compile import compiled
-from ip_plan.network import Network
+from ip_plan.compile import compile_plan, compiled
+from ip_plan.network import Network, load
 from monitoring import rollout
 from monitoring.checks import run as checks
 from monitoring.checks.look import tool
@@ -56,7 +56,7 @@ class Pilot(msgspec.Struct):
 
     @property
     def network(self) -> Network:
-        return compiled(self.plan, self.state)
+        return load(compile_plan(self.plan, self.state, confirm="pilot").network)
 
     @property
     def build(self) -> Path:

@@ -134,6 +134,9 @@ def test_hand_made_changes_are_undone_while_others_speak(drift: Drift) -> None:
     drift.says(TOWNSHIP, "nft insert rule inet zone input icmp type echo-request accept")
     far = re.findall(r"inet ([\d.]+)/32", drift.says(TOWNSHIP, "ip -4 address show lo"))[0]
     near = re.findall(r"inet ([\d.]+)/32", drift.says(COUNTY, "ip -4 address show lo"))[0]
+    # Until the changes by hand have settled: what is watched is how they are undone.
+    once = f"ping -c 1 -W 1 -I {near} {far} >/dev/null"
+    drift.says(COUNTY, f"for attempt in $(seq 60); do {once} && exit 0; sleep 0.5; done; exit 1")
     ping = subprocess.Popen(
         [*drift.session.command(COUNTY), f"ping -i 0.05 -I {near} {far}"], stdout=subprocess.PIPE, text=True
     )
