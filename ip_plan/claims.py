@@ -13,7 +13,7 @@ from ip_plan import addressing
 from ip_plan import ledger as ledgers
 from ip_plan.addressing import Block
 from ip_plan.compile import NATION
-from ip_plan.grants import NONE
+from ip_plan.grants import NONE, blocks_of
 from ip_plan.ledger import Key, Ledger
 from ip_plan.plan import Plan
 from ip_plan.spreadsheet import Found
@@ -188,19 +188,11 @@ def _hold(context: _Context, shard: str) -> list[Mistake]:
 
 
 def held_by(book: Ledger, kind: str, key: str, family: int) -> list[Block]:
-    """Every block under a key of a family, further ones (`#2`, `#6.2`) included."""
+    """Every block under a key of a family; of `ANY`, every block of its kind."""
     if key == ANY:
         values = [grant[family == 6] for grant in book.of(kind).values()]
         return [addressing.parse(value, family) for value in values if value != NONE]
-    found = []
-    for mark in ("#", "#6."):
-        for number in range(1 if mark == "#" else 2, 1000):
-            grant = book.get(kind, key if number == 1 else f"{key}{mark}{number}")
-            if grant is None:
-                break
-            if grant[family == 6] != NONE:
-                found.append(addressing.parse(grant[family == 6], family))
-    return found
+    return blocks_of(book, kind, key, family)
 
 
 def _outside(claim: Claim, family: int, owner: str, held: list[Block]) -> Mistake:

@@ -98,8 +98,9 @@ def _province(context: _Context, code: str) -> Part:
             return _empty(name, mistakes=tuple(damaged))
         if mistakes:
             return _empty(name, mistakes=tuple(mistakes))
-        part = _stage(context, shard, ledger, len(grants.new), before, top, uplinks)
-        return msgspec.structs.replace(part, inputs=context.inputs(code, ledgers.text(ledger).encode()))
+        book = ledgers.text(ledger).encode()
+        part = _stage(context, shard, ledger, book, len(grants.new), before, top, uplinks)
+        return msgspec.structs.replace(part, inputs=context.inputs(code, book))
 
 
 def _empty(name: str, short: tuple[int, int] | None = None, mistakes: tuple[Mistake, ...] = ()) -> Part:
@@ -110,15 +111,17 @@ def _stage(
     context: _Context,
     shard: Shard,
     ledger: Ledger,
+    book: bytes,
     new: int,
     before: int,
     top: Top | None,
     uplinks: tuple[Uplink, ...],
 ) -> Part:
+    """`book`: the ledger as its file holds it."""
     data = msgspec.json.encode(shard)
     staged = []
     for final, body in (
-        (context.ledgers / f"{shard.province}.tsv", ledgers.text(ledger).encode()),
+        (context.ledgers / f"{shard.province}.tsv", book),
         (context.out / f"{shard.province}.json", data),
     ):
         path = _place(context.staging, final)
@@ -295,7 +298,7 @@ def stage(
             raise Mistakes(wrong)
         _keep_national(national, layout, grants)
         new = len(national.grants) - before[0]
-        parts.insert(0, _stage(context, shard, national, new, before[1], None, ()))
+        parts.insert(0, _stage(context, shard, national, ledgers.text(national).encode(), new, before[1], None, ()))
     parts += _left(ledger_folder, staging, {NATION, *map(province_key, layout.provinces)})
     index = Index(_meta(plan), plan.rows, {part.province: part.key for part in parts if part.key})
     path = _place(staging, out / "index.json")

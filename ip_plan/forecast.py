@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -104,13 +104,14 @@ def forecast(
     national = ledger_of(province_key(MINISTRY))
     tops = [code for code in (MINISTRY, *layout.provinces) if code in layout.demand]
     uses: list[Use] = []
+    cities = {layout.key[city]: row.name for city, row in plan.regions.items() if row.level == "prefecture"}
     nations = {family: _nation(plan, layout, national, tops, family) for family in FAMILIES}
     for code in tops:
         if region not in ("", code, *(demand.unit for demand in layout.demand[code])):
             continue
         ledger = national if code == MINISTRY else ledger_of(province_key(code))
         for family, nation in nations.items():
-            province, units = _province(plan, layout, national, ledger, code, family, addresses)
+            province, units = _province(plan, layout, national, ledger, code, family, addresses, cities)
             found = [_use(plan, unit, family, year, addresses) for unit in units]
             province.wanted = [use.further.lacking for use in found if use.further and use.further.lacking is not None]
             province.villages = sum(unit.villages for unit in units)
@@ -148,8 +149,9 @@ def _nation(plan: Plan, layout: Layout, national: Ledger, tops: Iterable[str], f
 
 
 def _province(
-    plan: Plan, layout: Layout, national: Ledger, ledger: Ledger, code: str, family: int, addresses: int | None
-) -> tuple[_Held, list[_Held]]:
+    plan: Plan, layout: Layout, national: Ledger, ledger: Ledger, code: str, family: int, addresses: int | None,
+    cities: Mapping[str, str],
+) -> tuple[_Held, list[_Held]]:  # fmt: skip
     """A province's blocks, and those of the units in it."""
     parsed: dict[str, list[Block]] = {
         kind: [
@@ -168,15 +170,8 @@ def _province(
     blocks = blocks_of(national, "province", layout.key[code], family)
     province = _Held("province", code, plan.regions[code].name, blocks, taken, [b[1] for b in taken], [], 0)
     units = []
-    cities = {layout.key[city]: row.name for city, row in plan.regions.items() if row.level == "prefecture"}
     for unit in sorted(demand.unit for demand in layout.demand[code]):
         held = blocks_of(ledger, "block", unit, family)
-        if family == 6:
-            held += [
-                addressing.parse(second, 6)
-                for key, (_, second) in ledger.of("block").items()
-                if key.startswith(f"{unit}#6.")
-            ]
         used = [block for outer in held for block in _within(inside, outer, family)]
         listed = villages.get(unit, {})
         wanted: list[int] = []

@@ -83,9 +83,9 @@ def inputs(
     return files.sha256(said + ledger)
 
 
-def stands(part: Part | None, inputs: str, shard: Path) -> bool:
+def stands(part: Part, inputs: str, shard: Path) -> bool:
     """Whether `part` was made from the same, and its shard is as it was written."""
-    if part is None or part.inputs != inputs:
+    if part.inputs != inputs:
         return False
     try:
         return files.sha256(shard.read_bytes()) == part.key

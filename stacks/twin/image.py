@@ -325,9 +325,10 @@ def _settings(draft: Path, source: Mirror) -> Path:
     """A folder with the same for the apt within the image, and the package sources."""
     folder = draft / "apt"
     folder.mkdir(exist_ok=True)
-    kept = [line for line in _acquire() if not re.search(r"::(CaInfo|CaPath|SslCert|SslKey|Changelogs)", line)]
+    told = _acquire()
+    kept = [line for line in told if not re.search(r"::(CaInfo|CaPath|SslCert|SslKey|Changelogs)", line)]
     bundle = Path("/etc/ssl/certs/ca-certificates.crt")
-    if stated := re.search(r'^Acquire::https::CaInfo "([^"]+)"', "\n".join(_acquire()), re.MULTILINE):
+    if stated := re.search(r'^Acquire::https::CaInfo "([^"]+)"', "\n".join(told), re.MULTILINE):
         bundle = Path(stated[1])
     if bundle.is_file():
         shutil.copy(bundle, folder / "ca.crt")
