@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,9 @@ def test_clone_and_demo(kind: str, tmp_path: Path) -> None:
     with make(tmp_path, REPOSITORY) as run:
         found = run("cat /proc/1/comm; stat -f -c %T /sys/fs/cgroup; command -v pip nft ansible", 60).stdout
         assert found.split() == ["systemd", "cgroup2fs"]
+        started = time.monotonic()
         done = run("git clone /srv/jinbao.git jinbao && cd jinbao && ./run demo", KINDS[kind])
-        print(done.stdout)
+        print(f"{done.stdout}\n{kind}: {time.monotonic() - started:.0f} s")
         assert done.returncode == 0, done.stdout[-4000:]
         status = done.stdout.partition("$ jinbao rollout status")[2]
         assert status.count(" reached ") >= 6 and " not-reached " in status and "witness agreed" in status
