@@ -1,12 +1,22 @@
-"""What holds for every test: nothing is skipped, and the long ones run when they are asked for."""
+"""What holds for every test: nothing is skipped, one lab runs at a time, the long ones run when they are asked for."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from pathlib import Path
 
 import pytest
 
+# Folders whose tests bring up machines: one worker does them, one after the other.
+LABS = {"backup", "full", "pilot", "playbooks", "stacks", "twin"}
+
 # bench/ is run by `./run bench`; full/ by `./run test --full`.
 collect_ignore = ["bench"] + ([] if os.environ.get("JINBAO_FULL") == "1" else ["full"])
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(Path(__file__).parent).parts[0] in LABS:
+            item.add_marker(pytest.mark.xdist_group("labs"))
 
 
 def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
