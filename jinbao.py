@@ -62,9 +62,9 @@ def _join_deploy() -> None:
 def _join_config() -> None:
     """Fetching what devices run connects to them, and stands beside what is done with it."""
     from inventory import cli
-    from playbooks.remediate import fetch_command
+    from playbooks.cli import fetch
 
-    cli.app.command("fetch")(fetch_command)
+    cli.app.command("fetch")(fetch)
 
 
 JOINTS: Final[dict[str, Callable[[], None]]] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from ground import invocation, reach, tree
@@ -37,13 +36,16 @@ def render(
     """Write every device's files below <state>/build/<twin or production>/<plan>; touches only what changed."""
     from inventory import render as renderer
     from ip_plan import compile as compiler
-    from ip_plan import plan as plans
 
     with invocation.guarded():
         network = compiler.compiled(plan, state)
         renderer.require(network, province, device)
         written = renderer.write(
-            plans.load(plan).build(state, at), network, provinces=province, devices=device, lab=at.startswith("twin:")
+            tree.place(state, at, network.meta.name),
+            network,
+            provinces=province,
+            devices=device,
+            lab=at.startswith("twin:"),
         )
         if format == "json":
             invocation.emit(written)
@@ -73,11 +75,12 @@ def inventory(
     """The Ansible inventory of the rendered devices of a target (`ansible-playbook -i inventory/hosts …`)."""
     from inventory import ansible
     from inventory import render as renderer
+    from ip_plan import folder
 
     with invocation.guarded():
         build = tree.place(state, at, plan).absolute()
         if plan != Path(plan).name or not build.is_dir():
-            build = tree.place(state, at, plan_name(plan)).absolute()
+            build = tree.place(state, at, folder.name_of(plan)).absolute()
         wanted = [part for part in province.split(",") if part]
         states = renderer.read_states(build, wanted or None)
         if not states:
@@ -112,15 +115,3 @@ def topology(
             raise mistake.one("JB2150", "has no site in this plan", cure, subject=region)
         files.write(out, topologies.draw(network, site).encode())
         print(out)
-
-
-def plan_name(plan: str) -> str:
-    """The name of a plan given by its folder or its shipped name, without reading more of it than that."""
-    from ip_plan import plan as plans
-
-    folder, shipped = plans.folder_of(plan)
-    try:
-        return plan if shipped else str(msgspec.yaml.decode(Path(folder, "plan.yml").read_bytes())["name"])
-    except (OSError, msgspec.DecodeError, KeyError, TypeError):
-        # The plan is wrong: reading it whole says where.
-        return str(plans.load(plan).name)

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ground import files, invocation, mistake, reach
+from ground import files, invocation, mistake, reach, tree
 from ground.invocation import At, Format, Plan, State
-from inventory import ansible, render
-from inventory import running as runs
-from inventory.acceptance import Remedy
-from inventory.config import Path as Section
-from inventory.diff import Difference, Shared, fleet
-from ip_plan import plan as plans
+from ip_plan import folder
+
+if TYPE_CHECKING:
+    from inventory import running as runs
+    from inventory.acceptance import Remedy
+    from inventory.config import Path as Section
+    from inventory.diff import Difference, Shared
 
 Limit = Annotated[str, typer.Option("--limit", help="Devices, patterns or groups of the inventory, with commas.")]
 DEVICES, LINES, LONG, SHARED = 12, 40, 400, 12
@@ -31,6 +32,9 @@ def diff_command(
     format: Format = "table",
 ) -> None:
     """What the devices ran when they were last fetched against what is rendered: by section, device and fleet."""
+    from inventory import running as runs
+    from inventory.diff import fleet
+
     with invocation.guarded():
         found = runs.remedies(state, at, wanted(plan, at, state, limit))
         shared = fleet((one.device, one.dialect, list(one.differences)) for one in found)
@@ -50,6 +54,8 @@ def remediate_command(
     format: Format = "table",
 ) -> None:
     """The commands that bring the devices, as last fetched, to what is rendered, and those that lead back. Sends nothing."""
+    from inventory import running as runs
+
     with invocation.guarded():
         found = runs.remedies(state, at, wanted(plan, at, state, limit))
         kept = {(one.device, one.dialect): keep(one) for one in found if one.commands}
@@ -64,7 +70,10 @@ def remediate_command(
 
 def wanted(plan: str, at: str, state: Path, limit: str) -> list[runs.Intended]:
     """The rendered configurations of the target's devices that `limit` names. Raises Mistakes JB2002, JB2110, JB2112, JB4007."""
-    build = plans.load(plan).build(state, at)
+    from inventory import ansible, render
+    from inventory import running as runs
+
+    build = tree.place(state, at, folder.name_of(plan))
     states = render.read_states(build)
     if not states:
         raise ansible.nothing_rendered(build)

@@ -11,16 +11,15 @@ from typing import Any
 
 import msgspec
 
-from ground import clock, tree
+from ground import clock
 from ground.files import sha256
 from ground.mistake import Mistake, Mistakes
 from ip_plan import addressing, divisions, exceptions, regions, schema, source, zones
+from ip_plan.folder import SHIPPED, folder_of
 from ip_plan.network import Choice, Flow
 from ip_plan.regions import Region
 from ip_plan.schema import AddressingFile, BackupFile, FlowsFile, NamesFile, PlanFile, SitesFile
 from ip_plan.source import Document
-
-SHIPPED = ("national", "pilot")
 
 
 class Plan(msgspec.Struct, frozen=True, dict=True):
@@ -72,22 +71,6 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
     def network(self, state: Path) -> Path:
         """Where the compiled Network lies."""
         return state / "plans" / self.name / "network"
-
-    def build(self, state: Path, at: str) -> Path:
-        """Where the trees rendered for `at` lie."""
-        return tree.place(state, at, self.name)
-
-
-def folder_of(name: str) -> tuple[Path, bool]:
-    """The folder of a plan given by path, or by the name of a shipped one. Raises Mistakes."""
-    if name in SHIPPED and not Path(name, "plan.yml").exists():
-        with as_file(files("ip_plan") / "plans" / name) as folder:
-            return folder, True
-    folder = Path(name)
-    if not folder.is_dir():
-        cure = f"Give a folder with a plan.yml, or the name of a shipped plan ({', '.join(SHIPPED)})."
-        raise Mistakes([Mistake(name, None, None, "JB1007", "", "there is no such plan", cure)])
-    return folder, False
 
 
 def load(name: str, today: date | None = None) -> Plan:

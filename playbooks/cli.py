@@ -1,4 +1,4 @@
-"""`jinbao deploy`: plan, confirm, apply, check."""
+"""`jinbao deploy`: plan, confirm, apply, check; and `jinbao config fetch`, which connects as it does."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ground import invocation, mistake, reach
+from ground import invocation, mistake, reach, tree
 from ground.invocation import At, Format, Plan, State
+from inventory.command import Limit
 
 if TYPE_CHECKING:
     from ground.record import Record
@@ -44,7 +45,6 @@ def deploy(
 ) -> None:
     """Show what would change on which devices, have it confirmed, apply it, then run the checks."""
     from ip_plan import compile as compiler
-    from ip_plan import plan as plans
     from playbooks import deploy as deploys
 
     with invocation.guarded():
@@ -59,7 +59,7 @@ def deploy(
         inventory = Path(deploys.PLAYBOOK).parent.parent / "inventory" / "hosts"
         order = deploys.Order(plan, at, state, inventory, limit, check)
         devices = deploys.select(order, list(known))
-        changes, silent = deploys.compare(state, plans.load(plan).build(state, at), devices, known)
+        changes, silent = deploys.compare(state, tree.place(state, at, network.meta.name), devices, known)
         allowed = float(network.meta.settings.get("change_limit", 0))
         seen = deploys.Plan(network.meta.name, at, devices, len(known), tuple(changes), tuple(silent), allowed)
         if format == "table":
@@ -75,6 +75,36 @@ def deploy(
         else:
             report(outcome, len(records), len(bad), check)
         invocation.leave(invocation.DONE if outcome.good and not bad else invocation.FOUND)
+
+
+def fetch(
+    plan: Plan = invocation.PLAN,
+    at: At = invocation.AT,
+    state: State = invocation.STATE,
+    limit: Limit = "",
+    format: Format = "table",
+) -> None:
+    """Ask the devices for what they run and keep the answers, with time and hash, below <state>/running."""
+    from ground import remote
+    from inventory import command
+    from playbooks import push
+
+    with invocation.guarded(), invocation.steps() as told:
+        wanted = command.wanted(plan, at, state, limit)
+        told(f"fetching {len(wanted)} configurations")
+        session = remote.session(reach.of(state, at))
+        try:
+            found = push.fetch(session, state, at, wanted)
+        finally:
+            remote.close(session)
+        if format == "json":
+            invocation.emit(found)
+        else:
+            for one in found:
+                print(f"{one.device:<20} {one.dialect:<9} {one.time}  {one.reason or f'{one.sha256[:16]}  {one.file}'}")
+            silent = sum(bool(one.reason) for one in found)
+            print(f"{len(found) - silent} configurations fetched, {silent} could not be")
+        invocation.leave(invocation.FOUND if any(one.reason for one in found) else invocation.DONE)
 
 
 def show(seen: deploys.Plan) -> None:

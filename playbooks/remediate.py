@@ -1,4 +1,4 @@
-"""`jinbao config fetch` and `jinbao deploy --remediate`: what devices run, kept, shown, put right and looked at again."""
+"""`jinbao deploy --remediate`: what devices run, fetched, shown, put right and looked at again."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from pathlib import Path
 import msgspec
 
 from ground import invocation, mistake, reach, remote
-from ground.invocation import At, Format, Plan, State
 from inventory import command
 from inventory.acceptance import Remedy
-from inventory.command import Limit
 from playbooks import push
 from playbooks.deploy import Change
 from playbooks.deploy import Plan as Seen
@@ -28,32 +26,6 @@ class Order(msgspec.Struct, frozen=True):
     limit: str
     check: bool
     allowed: float
-
-
-def fetch_command(
-    plan: Plan = invocation.PLAN,
-    at: At = invocation.AT,
-    state: State = invocation.STATE,
-    limit: Limit = "",
-    format: Format = "table",
-) -> None:
-    """Ask the devices for what they run and keep the answers, with time and hash, below <state>/running."""
-    with invocation.guarded(), invocation.steps() as told:
-        wanted = command.wanted(plan, at, state, limit)
-        told(f"fetching {len(wanted)} configurations")
-        session = remote.session(reach.of(state, at))
-        try:
-            found = push.fetch(session, state, at, wanted)
-        finally:
-            remote.close(session)
-        if format == "json":
-            invocation.emit(found)
-        else:
-            for one in found:
-                print(f"{one.device:<20} {one.dialect:<9} {one.time}  {one.reason or f'{one.sha256[:16]}  {one.file}'}")
-            silent = sum(bool(one.reason) for one in found)
-            print(f"{len(found) - silent} configurations fetched, {silent} could not be")
-        invocation.leave(invocation.FOUND if any(one.reason for one in found) else invocation.DONE)
 
 
 def run(order: Order, consent: Callable[[Seen], None], format: str) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ground import invocation, mistake
+from ground import invocation, mistake, tree
 from ground.invocation import At, Format, Plan, State
 
 if TYPE_CHECKING:
@@ -78,7 +78,6 @@ def up(
 ) -> None:
     """Bring the plan's running sites up; with the rendered configuration unless --bare. Makes only what is missing."""
     from ip_plan import compile as compiler
-    from ip_plan import plan as plans
     from stacks.twin import build, lab
 
     with invocation.guarded():
@@ -88,7 +87,7 @@ def up(
         shape = build.lab(network, name)
         trees: dict[str, Path] = {}
         if not bare:
-            rendered = plans.load(plan).build(state, at)
+            rendered = tree.place(state, at, network.meta.name)
             trees = {node.name: rendered / node.name for node in shape.nodes}
             missing = [node for node, path in trees.items() if not (path / "tree.json").exists()]
             if missing:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ground import invocation
+from ground import invocation, tree
 from ground.invocation import At, Format, Plan, State
 from ground.mistake import one, text
-from inventory.proof.decide import World
-from inventory.proof.finding import Against, Finding
-from inventory.proof.proving import Decision, Proof, connection, prove
-from ip_plan import plan as plans
-from ip_plan.compile import compiled
-from ip_plan.network import TRANSIT, Network
+from ip_plan.network import TRANSIT
+
+if TYPE_CHECKING:
+    from inventory.proof.finding import Against, Finding
+    from inventory.proof.proving import Decision, Proof
+    from ip_plan.network import Network
 
 Build = Annotated[Path | None, typer.Option("--build", help="Folder of the rendered trees; else the state's own.")]
 
@@ -32,9 +32,13 @@ def prove_command(
     format: Format = "table",
 ) -> None:
     """Read the rendered text back and prove what it allows; with --from, --to and --port, follow one connection."""
+    from inventory.proof.decide import World
+    from inventory.proof.proving import connection, prove
+    from ip_plan.compile import compiled
+
     with invocation.guarded():
         network = compiled(plan, state)
-        build = build or plans.load(plan).build(state, at)
+        build = build or tree.place(state, at, network.meta.name)
         running = [name for site in network.running() for name in site.devices]
         # A name server answers for sites that do not run, and its parent's zones point to it.
         running += [

@@ -15,10 +15,9 @@ from pathlib import Path
 
 import msgspec
 
-from ground import reach, remote
+from ground import reach, remote, tree
 from ground.record import Record
 from inventory import render
-from ip_plan import plan as plans
 from ip_plan.compile import compiled
 from ip_plan.network import Network
 from monitoring.checks import run as checks
@@ -242,7 +241,7 @@ def measure(folder: Path, wanted: Sequence[str], told: Callable[[str, Figure], N
     """Bring up what the wanted rows need, measure them, take everything down. Raises Failed and what the rooms raise."""
     state = folder / "state"
     network = compiled("pilot", state)
-    build = plans.load("pilot").build(state, "twin:bench")
+    build = tree.place(state, "twin:bench", "pilot")
     render.write(build, network, lab=True)
     if "twin-preseeded" in wanted:
         twin = Twin(state, f"bench{os.getpid()}a", network, build)

@@ -134,4 +134,6 @@ def machine() -> float:
 
 
 def _environment(more: Mapping[str, str] | None) -> dict[str, str]:
-    return {**os.environ, "LC_ALL": "C.UTF-8", **(more or {})}
+    # Where the byte code may not be kept, every run would pay for translating the sources again; users' runs do not.
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "LC_ALL": "C.UTF-8", **(more or {})}

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from ground.mistake import Mistakes
-from ip_plan import plan as plans
 from ip_plan.compile import compile_plan
+from ip_plan.folder import folder_of
 
 CASES = sorted((Path(__file__).parent / "bad" / "plans").glob("*.yml"))
 
@@ -21,8 +21,8 @@ CASES = sorted((Path(__file__).parent / "bad" / "plans").glob("*.yml"))
 def spoil(case: dict[str, Any], folder: Path) -> None:
     """Lay a pilot plan in `folder` and do to it what the case says."""
     encoding = case.get("encoding", "utf-8")
-    national = plans.folder_of("national")[0]
-    shutil.copy(plans.folder_of("pilot")[0] / "plan.yml", folder)
+    national = folder_of("national")[0]
+    shutil.copy(folder_of("pilot")[0] / "plan.yml", folder)
     for name in case.get("copy", []):
         shutil.copy(national / name, folder)
     for name in case.get("delete", []):
@@ -46,7 +46,7 @@ def said(folder: Path, state: Path) -> str:
     """What the program says of the plan, with folders named."""
     with pytest.raises(Mistakes) as caught:
         compile_plan(str(folder), state)
-    national = plans.folder_of("national")[0]
+    national = folder_of("national")[0]
     return str(caught.value).replace(str(folder), "plan").replace(str(national), "national") + "\n"
 
 

@@ -14,10 +14,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from ground import reach, remote
+from ground import reach, remote, tree
 from ground.record import Record
 from inventory import proof as proofs
 from inventory import render
+from ip_plan import folder
 from ip_plan import plan as plans
 from ip_plan.compile import compile_plan, compiled
 from ip_plan.network import Network, load
@@ -60,7 +61,7 @@ class Pilot(msgspec.Struct):
 
     @property
     def build(self) -> Path:
-        return plans.load(self.plan).build(self.state, self.at)
+        return tree.place(self.state, self.at, folder.name_of(self.plan))
 
     @property
     def reaches(self) -> dict[str, reach.Reach]:

@@ -15,13 +15,12 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from ground import files, reach, remote
+from ground import files, reach, remote, tree
 from ground.remote import Session
 from inventory import acceptance, command, render
 from inventory.dialects.frr.running import DIALECT as FRR
 from inventory.dialects.nftables.running import DIALECT as NFTABLES
 from inventory.diff import differences
-from ip_plan import plan as plans
 from ip_plan.compile import compiled
 from playbooks import push
 from stacks.twin import build as builds
@@ -56,7 +55,7 @@ class Drift(msgspec.Struct, frozen=True):
         self.says(device, "vtysh " + " ".join(f"-c '{line}'" for line in ("configure terminal", *lines)))
 
     def rendered(self, device: str, target: str) -> str:
-        build = plans.load("pilot").build(self.state, AT)
+        build = tree.place(self.state, AT, "pilot")
         return (build / device / "files" / target.lstrip("/")).read_text()
 
     def right(self, device: str) -> bool:
@@ -72,7 +71,7 @@ class Drift(msgspec.Struct, frozen=True):
 def drift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drift]:
     state = tmp_path_factory.mktemp("drift")
     network = compiled("pilot", state)
-    build = plans.load("pilot").build(state, AT)
+    build = tree.place(state, AT, "pilot")
     render.write(build, network, provinces=["64"], lab=True)
     whole = builds.lab(network, NAME)
     shape = Lab(

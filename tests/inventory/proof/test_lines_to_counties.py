@@ -7,15 +7,15 @@ from pathlib import Path
 
 from inventory.proof.proving import prove
 from inventory.render import write
-from ip_plan import plan as plans
 from ip_plan.compile import compiled
+from ip_plan.folder import folder_of
 
 
 def test_a_county_speaks_for_the_townships_behind_it(tmp_path: Path) -> None:
     folder = tmp_path / "plan"
     folder.mkdir()
-    shutil.copy(plans.folder_of("pilot")[0] / "plan.yml", folder)
-    sites = (plans.folder_of("national")[0] / "sites.yml").read_text("utf-8")
+    shutil.copy(folder_of("pilot")[0] / "plan.yml", folder)
+    sites = (folder_of("national")[0] / "sites.yml").read_text("utf-8")
     assert "- {level: township, to: serving," in sites
     sites = sites.replace("- {level: township, to: serving,", "- {level: township, to: county,")
     (folder / "sites.yml").write_text(sites, "utf-8")

@@ -11,8 +11,8 @@ from inventory import dns, filtering, routing
 from inventory.ends import Dual
 from inventory.proof.proving import Proof, prove
 from inventory.render import write
-from ip_plan import plan as plans
 from ip_plan.compile import compiled
+from ip_plan.folder import folder_of
 from ip_plan.network import Network
 
 MOVES = {
@@ -26,7 +26,7 @@ def after(folder: Path, move: str) -> Network:
     """The pilot, granted first without the change, then with it."""
     plan = folder / "plan"
     plan.mkdir()
-    shutil.copy(plans.folder_of("pilot")[0] / "plan.yml", plan)
+    shutil.copy(folder_of("pilot")[0] / "plan.yml", plan)
     compiled(str(plan), folder / "state")
     with (plan / "plan.yml").open("a", encoding="utf-8") as stream:
         stream.write(f"changes:\n  - {MOVES[move]}\n")

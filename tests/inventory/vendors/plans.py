@@ -9,8 +9,8 @@ import yaml
 
 from inventory.proof import Proof, prove
 from inventory.render import write
-from ip_plan import plan as plans
 from ip_plan.compile import compiled
+from ip_plan.folder import folder_of
 from ip_plan.network import Network
 
 VRP: list[dict[str, Any]] = [
@@ -22,7 +22,7 @@ VRP: list[dict[str, Any]] = [
 
 def folder(place: Path, devices: list[dict[str, Any]], **changes: Any) -> Path:
     """The pilot's plan with these rows of `devices:` in `place`; keys of plan.yml may be changed too."""
-    written = yaml.safe_load((plans.folder_of("pilot")[0] / "plan.yml").read_text("utf-8"))
+    written = yaml.safe_load((folder_of("pilot")[0] / "plan.yml").read_text("utf-8"))
     place.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump({**written, "devices": devices, **changes}, allow_unicode=True, sort_keys=False)
     (place / "plan.yml").write_text(text, "utf-8")
