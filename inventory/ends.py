@@ -50,8 +50,11 @@ def bare(prefix: str) -> str:
 
 def devices(network: Network, site: Site) -> tuple[Device, ...]:
     """The devices of a site as far as they are known."""
-    known = network.known_devices
-    return tuple(known[name] for name in site.devices if name in known)
+    held: dict[str, tuple[Device, ...]] = network.memory["devices"]
+    if site.key not in held:
+        known = network.known_devices
+        held[site.key] = tuple(known[name] for name in site.devices if name in known)
+    return held[site.key]
 
 
 def upward(network: Network, device: Device, interface: Interface) -> bool:
@@ -65,24 +68,47 @@ def transit(network: Network, site: Site, seen_from: Site) -> Dual:
 
     Seen from another site only the lines between the two count, so that a new line changes no third site's filter.
     """
-    routing = [device for device in devices(network, site) if device.role in ROUTING]
-    found = [Dual((device.loopback4,), (device.loopback6,)) for device in routing if device.loopback4]
-    for device in routing:
-        for interface in device.interfaces:
-            if interface.kind == "inside" or (interface.kind == "wan" and site.key == seen_from.key):
-                found.append(Dual((bare(interface.v4),), (bare(interface.v6),)))
-    if site.key != seen_from.key:
-        for device in devices(network, seen_from):
-            found += [
-                Dual((i.peer4,), (i.peer6,)) for i in device.interfaces if i.kind == "wan" and i.peer_site == site.key
-            ]
-    return join(found)
+    held: dict[tuple[str, bool], Dual] = network.memory["transit"]
+    home = site.key == seen_from.key
+    own = held.get((site.key, home))
+    if own is None:
+        routing = [device for device in devices(network, site) if device.role in ROUTING]
+        found = [Dual((device.loopback4,), (device.loopback6,)) for device in routing if device.loopback4]
+        for device in routing:
+            for interface in device.interfaces:
+                if interface.kind == "inside" or (interface.kind == "wan" and home):
+                    found.append(Dual((bare(interface.v4),), (bare(interface.v6),)))
+        own = held[site.key, home] = join(found)
+    return own if home else join((own, *_lines(network, seen_from).get(site.key, ())))
+
+
+def _lines(network: Network, site: Site) -> dict[str, list[Dual]]:
+    """Site → the far ends of the lines of `site` that lead there."""
+    held: dict[str, dict[str, list[Dual]]] = network.memory["lines"]
+    found = held.get(site.key)
+    if found is None:
+        found = held[site.key] = {}
+        for device in devices(network, site):
+            for interface in device.interfaces:
+                if interface.kind == "wan":
+                    far = Dual((interface.peer4,), (interface.peer6,))
+                    found.setdefault(interface.peer_site, []).append(far)
+    return found
 
 
 def end(network: Network, site: Site, zone: str, service: str, seen_from: Site) -> Dual:
     """What `zone` of `site` is to a filter: its prefixes; with `service`, the addresses of that service and of its device."""
     if zone == TRANSIT:
         return transit(network, site, seen_from)
+    held: dict[tuple[str, str, str], Dual] = network.memory["end"]
+    key = (site.key, zone, service)
+    found = held.get(key)
+    if found is None:
+        found = held[key] = _end(network, site, zone, service)
+    return found
+
+
+def _end(network: Network, site: Site, zone: str, service: str) -> Dual:
     if not service:
         found = site.zone(zone)
         return Dual((found.v4,), (found.v6,)) if found else Dual()
@@ -105,14 +131,34 @@ def reached(network: Network, site: Site, flow: Flow) -> Dual:
     """Where `flow` leads when `site` opens it: the prefixes at all receivers. Empty: `site` does not open it."""
     if flow.verdict != "allow" or not has(site, flow.from_zone):
         return Dual()
-    others = [other for other in network.related(site, flow.relation) if flow.between(site, other)]
-    return join(end(network, other, flow.to_zone, flow.to_service, site) for other in others)
+    held: dict[_Terms, Dual] = network.memory["reached"]
+    terms = _terms(site, flow.relation, flow, flow.to_zone, flow.to_service)
+    found = held.get(terms)
+    if found is None:
+        others = [other for other in network.related(site, flow.relation) if flow.between(site, other)]
+        found = join(end(network, other, flow.to_zone, flow.to_service, site) for other in others)
+        held[terms] = found
+    return found
 
 
 def openers(network: Network, site: Site, flow: Flow) -> Dual:
     """Where `flow` comes from when it ends at `site`: the prefixes at all openers. Empty: it does not end here."""
     if flow.verdict != "allow" or not has(site, flow.to_zone):
         return Dual()
-    others = network.related(site, OPENER.get(flow.relation, flow.relation))
-    fitting = [other for other in others if flow.between(other, site)]
-    return join(end(network, other, flow.from_zone, flow.from_service, site) for other in fitting)
+    held: dict[_Terms, Dual] = network.memory["openers"]
+    relation = OPENER.get(flow.relation, flow.relation)
+    terms = _terms(site, relation, flow, flow.from_zone, flow.from_service)
+    found = held.get(terms)
+    if found is None:
+        fitting = [other for other in network.related(site, relation) if flow.between(other, site)]
+        found = join(end(network, other, flow.from_zone, flow.from_service, site) for other in fitting)
+        held[terms] = found
+    return found
+
+
+_Terms = tuple[str, Relation, str, str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+
+
+def _terms(site: Site, relation: Relation, flow: Flow, zone: str, service: str) -> _Terms:
+    """All that decides which addresses are at the other end: several rows ask for the same."""
+    return site.key, relation, zone, service, flow.from_levels, flow.to_levels, flow.regions

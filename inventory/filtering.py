@@ -6,13 +6,14 @@ receiver's in from the lines.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
 
 from inventory import ends
 from inventory.ends import OPENER, WHO, Dual
-from ip_plan.network import TRANSIT, Device, Flow, Network, Site
+from ip_plan.network import TRANSIT, Device, Flow, Network, Relation, Site
 
 BASE = {
     "base:neighbours": "IPv6 neighbour discovery on the segment itself (RFC 4861)",
@@ -35,7 +36,7 @@ class NamedSet(msgspec.Struct, frozen=True, order=True):
     elements: tuple[str, ...]
 
 
-class Rule(msgspec.Struct, frozen=True):
+class Rule(msgspec.Struct, frozen=True, cache_hash=True):
     """One packet class that a flow lets through."""
 
     flow: str
@@ -77,39 +78,58 @@ class Filter(msgspec.Struct, frozen=True):
     """(line down, line up, prefixes behind the line down)."""
 
 
-class _Draft:
-    """Collects the rules of one device, and the sets they name."""
+class _End(msgspec.Struct, frozen=True):
+    """One end of connections, as a site's device sees it: what it is called, and how its addresses are found."""
 
-    def __init__(self) -> None:
-        self.rules: list[Rule] = []
-        self.sets: dict[str, NamedSet] = {}
+    who: str
+    zone: str
+    service: str
+    how: Literal["own", "reached", "openers"]
+    flow: Flow
+    """Of `reached` and `openers`: the row that decides which sites are meant."""
 
-    def name(self, who: str, zone: str, service: str, family: int, elements: tuple[str, ...]) -> str:
-        """The set of a zone or service as seen from here. Flows with different levels may see different parts of it."""
-        plain = "-".join(part for part in (who, zone, service) if part)
-        name, number = f"{plain}-{family}", 1
-        while name in self.sets and self.sets[name].elements != elements:
-            number += 1
-            name = f"{plain}-{family}-{number}"
-        self.sets[name] = NamedSet(name, family, elements)
-        return f"@{name}"
+    def addresses(self, network: Network, site: Site) -> Dual:
+        """Its addresses, seen from `site`."""
+        if self.how == "own":
+            return ends.end(network, site, self.zone, self.service, site)
+        return (ends.reached if self.how == "reached" else ends.openers)(network, site, self.flow)
 
-    def add(
-        self, flow: Flow, chain: Literal["input", "forward"], entry: str, exit: str,
-        source: tuple[str, Dual], target: tuple[str, Dual],
-    ) -> None:  # fmt: skip
-        """A rule for each port and family between two ends, each given as (who, addresses)."""
-        for port in flow.ports:
-            if port.startswith("proto/"):
-                # Routing protocols below UDP speak to groups and from link-local addresses.
-                self.rules.append(Rule(flow.id, chain, entry, exit, 0, "", "", port))
-                continue
-            for family in (4, 6):
-                if not (source[1].of(family) and target[1].of(family)):
-                    continue
-                one = self.name(source[0], flow.from_zone, flow.from_service, family, source[1].of(family))
-                other = self.name(target[0], flow.to_zone, flow.to_service, family, target[1].of(family))
-                self.rules.append(Rule(flow.id, chain, entry, exit, family, one, other, port))
+    def name(self, family: int, number: int) -> str:
+        """The name of its set. Flows with different levels may see different parts of a zone: those have numbers."""
+        plain = "-".join(part for part in (self.who, self.zone, self.service) if part)
+        return f"{plain}-{family}" if number == 1 else f"{plain}-{family}-{number}"
+
+
+class _Way(msgspec.Struct, frozen=True):
+    """What a row lets through such a device, wherever it stands; ends by their place in `_Ways.ends`."""
+
+    flow: Flow
+    chain: Literal["input", "forward"]
+    entry: str
+    exit: str
+    source: int
+    target: int
+    far: int
+    """The end that has to exist: a row that leads nowhere from here gives no rule."""
+    local: bool = False
+    """Between the site's own routing devices."""
+
+
+class _Ways(msgspec.Struct, frozen=True):
+    """All that the rows let through devices of one role at sites with the same zones, in order."""
+
+    ways: tuple[_Way, ...]
+    ends: tuple[_End, ...]
+    pairs: tuple[tuple[int, int], ...]
+    """Ends that are called alike: one set, where their addresses are the same."""
+
+
+class _Rules(msgspec.Struct, frozen=True):
+    """The rules of all devices whose ends exist, and are the same, in the same places. Only addresses tell them apart."""
+
+    rules: tuple[Rule, ...]
+    sets: tuple[tuple[str, int, int], ...]
+    """(name, family, end), sorted."""
 
 
 def filtering(network: Network, device: Device) -> Filter | None:
@@ -119,15 +139,11 @@ def filtering(network: Network, device: Device) -> Filter | None:
     site = network.sites[device.site]
     cables = tuple(interface.name for interface in device.interfaces if interface.kind == "inside")
     wires = tuple(interface.name for interface in device.interfaces if interface.kind == "wan")
-    draft = _Draft()
-    allowed = [flow for flow in network.flows if flow.verdict == "allow"]
     # Nothing reaches a firewall from other sites but over its cables to the routers.
     lines = {"firewall": cables, "access": wires, "router": (*wires, *cables)}[device.role]
-    if device.role != "router":
-        for flow in allowed:
-            _opened(draft, network, device, site, flow)
-    for flow in allowed:
-        _received(draft, network, device, site, flow)
+    ways = _ways(network, device.role, site)
+    found = [end.addresses(network, site) for end in ways.ends]
+    rules = _rules(network, device.role, site, ways, found)
     return Filter(
         forwards=device.role == "router",
         lines=lines,
@@ -137,57 +153,138 @@ def filtering(network: Network, device: Device) -> Filter | None:
             for interface in device.interfaces
             if interface.kind == "zone" and (zone := site.zone(interface.zone))
         ),
-        sets=tuple(sorted(draft.sets.values())),
-        rules=tuple(dict.fromkeys(draft.rules)),
+        sets=tuple(NamedSet(name, family, found[end].of(family)) for name, family, end in rules.sets),
+        rules=rules.rules,
         through=_through(network, device, site),
     )
 
 
-def _opened(draft: _Draft, network: Network, device: Device, site: Site, flow: Flow) -> None:
-    """What hosts of this site may open: out of their zone, to another zone or to the lines."""
-    if flow.from_zone == TRANSIT and (flow.relation != "same-centre" or device.role == "access"):
+def _ways(network: Network, role: str, site: Site) -> _Ways:
+    held: dict[tuple[str, tuple[str, ...]], _Ways] = network.memory["ways"]
+    zones = tuple(zone.name for zone in site.zones)
+    if (role, zones) not in held:
+        held[role, zones] = _all_ways(network.flows, role, {TRANSIT, *zones})
+    return held[role, zones]
+
+
+def _all_ways(flows: Iterable[Flow], role: str, zones: Collection[str]) -> _Ways:
+    found: dict[tuple[str, ...], int] = {}
+    listed: list[_End] = []
+
+    def end(relation: Relation, zone: str, service: str, how: Literal["own", "reached", "openers"], flow: Flow) -> int:
+        terms = () if how == "own" else (relation, *flow.from_levels, "", *flow.to_levels, "", *flow.regions)
+        key = (how, WHO[relation], zone, service, *terms)
+        if key not in found:
+            found[key] = len(listed)
+            listed.append(_End(WHO[relation], zone, service, how, flow))
+        return found[key]
+
+    allowed = [flow for flow in flows if flow.verdict == "allow" and flow.relation in WHO]
+    ways: list[_Way] = []
+    for flow in allowed:
+        if role != "router" and flow.from_zone in zones:
+            for chain, entry, exit in _opened(flow, role):
+                own = end("same-centre", flow.from_zone, flow.from_service, "own", flow)
+                far = end(flow.relation, flow.to_zone, flow.to_service, "reached", flow)
+                ways.append(_Way(flow, chain, entry, exit, own, far, far))
+    for flow in allowed:
+        if flow.to_zone in zones:
+            for chain, entry, exit in _received(flow, role):
+                own = end("same-centre", flow.to_zone, flow.to_service, "own", flow)
+                opener = OPENER.get(flow.relation, flow.relation)
+                far = end(opener, flow.from_zone, flow.from_service, "openers", flow)
+                local = flow.relation == "same-centre" and flow.from_zone == flow.to_zone == TRANSIT
+                ways.append(_Way(flow, chain, entry, exit, far, own, far, local))
+    pairs = tuple(
+        (one, other)
+        for other in range(len(listed))
+        for one in range(other)
+        if listed[one].name(4, 1) == listed[other].name(4, 1)
+    )
+    return _Ways(tuple(ways), tuple(listed), pairs)
+
+
+_Path = tuple[Literal["input", "forward"], str, str]
+"""(chain, entry, exit)"""
+
+
+def _opened(flow: Flow, role: str) -> Iterator[_Path]:
+    """What hosts of a site may open: out of their zone, to another zone or to the lines."""
+    local = flow.relation == "same-centre"
+    if flow.from_zone == TRANSIT and (not local or role == "access"):
         # A routing device's own packets to other sites pass no filter of its site.
         return
-    if flow.from_zone == flow.to_zone and flow.relation == "same-centre":
+    if flow.from_zone == flow.to_zone and local:
         return
-    reached = ends.reached(network, site, flow)
-    if not reached:
-        return
-    source = (WHO["same-centre"], ends.end(network, site, flow.from_zone, flow.from_service, site))
-    target = (WHO[flow.relation], reached)
     entry = "@inside" if flow.from_zone == TRANSIT else f"z-{flow.from_zone}"
-    if flow.relation == "same-centre" and flow.to_zone == TRANSIT:
-        draft.add(flow, "input", entry, "", source, target)
-        if device.role == "access":
+    if local and flow.to_zone == TRANSIT:
+        yield "input", entry, ""
+        if role == "access":
             return
-    exit = "@lines" if flow.relation != "same-centre" else "@inside" if flow.to_zone == TRANSIT else f"z-{flow.to_zone}"
-    draft.add(flow, "forward", entry, exit, source, target)
+    yield "forward", entry, "@lines" if not local else "@inside" if flow.to_zone == TRANSIT else f"z-{flow.to_zone}"
 
 
-def _received(draft: _Draft, network: Network, device: Device, site: Site, flow: Flow) -> None:
+def _received(flow: Flow, role: str) -> Iterator[_Path]:
     """What may come in from other sites, and what may reach the routing devices themselves."""
     local = flow.relation == "same-centre"
-    if (local or device.role == "router") and flow.to_zone != TRANSIT:
+    if (local or role == "router") and flow.to_zone != TRANSIT:
         return
-    if local and flow.from_zone != TRANSIT and device.role != "router":
+    if local and flow.from_zone != TRANSIT and role != "router":
         return  # opened at this very device
-    if local and device.role == "access":
+    if local and role == "access":
         return  # the only routing device of its site
-    openers = ends.openers(network, site, flow)
-    if not openers:
-        return
-    source = (WHO[OPENER.get(flow.relation, flow.relation)], openers)
-    target = (WHO["same-centre"], ends.end(network, site, flow.to_zone, flow.to_service, site))
     if flow.to_zone != TRANSIT:
-        draft.add(flow, "forward", "@lines", f"z-{flow.to_zone}", source, target)
-        return
-    entry = "@inside" if local else "@lines"
-    draft.add(flow, "input", entry, "", source, target)
-    if local and flow.from_zone == TRANSIT:
-        # OSPFv3 makes its BFD sessions between link-local addresses (RFC 5340 4.1.2).
+        yield "forward", "@lines", f"z-{flow.to_zone}"
+    else:
+        yield "input", "@inside" if local else "@lines", ""
+
+
+def _rules(network: Network, role: str, site: Site, ways: _Ways, found: Sequence[Dual]) -> _Rules:
+    """The rules between the ends, whose addresses are `found`: made once for each kind of site."""
+    held: dict[tuple[object, ...], _Rules] = network.memory["rules"]
+    there = tuple([(not each.v4, not each.v6) for each in found])
+    same = tuple([(found[one].v4 == found[other].v4, found[one].v6 == found[other].v6) for one, other in ways.pairs])
+    key = (role, tuple(zone.name for zone in site.zones), there, same)
+    if key not in held:
+        held[key] = _made(ways, found)
+    return held[key]
+
+
+def _made(ways: _Ways, found: Sequence[Dual]) -> _Rules:
+    rules: list[Rule] = []
+    sets: dict[str, tuple[int, int]] = {}
+
+    def name(end: int, family: int) -> str:
+        number = 1
+        while (said := ways.ends[end].name(family, number)) in sets:
+            if found[sets[said][1]].of(family) == found[end].of(family):
+                break
+            number += 1
+        sets.setdefault(said, (family, end))
+        return f"@{said}"
+
+    for way in ways.ways:
+        flow = way.flow
+        if not found[way.far]:
+            continue
         for port in flow.ports:
-            if port.startswith("udp/"):
-                draft.rules.append(Rule(flow.id, "input", entry, "", 6, "fe80::/10", "fe80::/10", port))
+            if port.startswith("proto/"):
+                # Routing protocols below UDP speak to groups and from link-local addresses.
+                rules.append(Rule(flow.id, way.chain, way.entry, way.exit, 0, "", "", port))
+                continue
+            for family in (4, 6):
+                if found[way.source].of(family) and found[way.target].of(family):
+                    one, other = name(way.source, family), name(way.target, family)
+                    rules.append(Rule(flow.id, way.chain, way.entry, way.exit, family, one, other, port))
+        if way.local:
+            # OSPFv3 makes its BFD sessions between link-local addresses (RFC 5340 4.1.2).
+            for port in flow.ports:
+                if port.startswith("udp/"):
+                    rules.append(Rule(flow.id, "input", way.entry, "", 6, "fe80::/10", "fe80::/10", port))
+    return _Rules(
+        tuple(dict.fromkeys(rules)),
+        tuple((name, family, end) for name, (family, end) in sorted(sets.items())),
+    )
 
 
 def _through(network: Network, device: Device, site: Site) -> tuple[tuple[str, str, Dual], ...]:

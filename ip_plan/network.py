@@ -6,10 +6,11 @@ since that is what all readers need; arithmetic on them stays in `addressing.py`
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -387,6 +388,11 @@ class Network(msgspec.Struct, frozen=True, dict=True):
             if site.holder:
                 found.setdefault(site.holder, []).append(site)
         return {key: tuple(sites) for key, sites in found.items()}
+
+    @cached_property
+    def memory(self) -> dict[str, dict[Any, Any]]:
+        """What others worked out of this Network and will ask again: question → its terms → answer. Neither ever changes."""
+        return defaultdict(dict)
 
     def related(self, site: Site, relation: Relation) -> tuple[Site, ...]:
         """The sites that stand to `site` as the other end of a connection it opens (`elsewhere` and `external`: none)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from inventory.dialects.template import fill
 from inventory.file import File
 from inventory.filtering import Filter, Rule
@@ -42,6 +44,7 @@ def wrapped(elements: tuple[str, ...]) -> list[str]:
     return lines
 
 
+@lru_cache(8192)  # sites of a kind have the same rules: addresses stand in the sets
 def line(rule: Rule) -> str:
     """One rule as nft reads it."""
     words = []
