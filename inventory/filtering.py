@@ -78,6 +78,9 @@ class Filter(msgspec.Struct, frozen=True):
     """(line down, line up, prefixes behind the line down)."""
 
 
+NOBODY = Dual()
+
+
 class _End(msgspec.Struct, frozen=True):
     """One end of connections, as a site's device sees it: what it is called, and how its addresses are found."""
 
@@ -85,8 +88,15 @@ class _End(msgspec.Struct, frozen=True):
     zone: str
     service: str
     how: Literal["own", "reached", "openers"]
+    relation: Relation
+    """How its sites stand to this one."""
     flow: Flow
     """Of `reached` and `openers`: the row that decides which sites are meant."""
+
+    @property
+    def above(self) -> bool:
+        """Whether it is the same for all sites of a level that one centre serves."""
+        return self.relation == "serving-parent" and self.zone != TRANSIT and not self.flow.regions
 
     def addresses(self, network: Network, site: Site) -> Dual:
         """Its addresses, seen from `site`."""
@@ -142,7 +152,7 @@ def filtering(network: Network, device: Device) -> Filter | None:
     # Nothing reaches a firewall from other sites but over its cables to the routers.
     lines = {"firewall": cables, "access": wires, "router": (*wires, *cables)}[device.role]
     ways = _ways(network, device.role, site)
-    found = [end.addresses(network, site) for end in ways.ends]
+    found = _addresses(network, device.role, site, ways)
     rules = _rules(network, device.role, site, ways, found)
     return Filter(
         forwards=device.role == "router",
@@ -176,7 +186,7 @@ def _all_ways(flows: Iterable[Flow], role: str, zones: Collection[str]) -> _Ways
         key = (how, WHO[relation], zone, service, *terms)
         if key not in found:
             found[key] = len(listed)
-            listed.append(_End(WHO[relation], zone, service, how, flow))
+            listed.append(_End(WHO[relation], zone, service, how, relation, flow))
         return found[key]
 
     allowed = [flow for flow in flows if flow.verdict == "allow" and flow.relation in WHO]
@@ -237,6 +247,24 @@ def _received(flow: Flow, role: str) -> Iterator[_Path]:
         yield "forward", "@lines", f"z-{flow.to_zone}"
     else:
         yield "input", "@inside" if local else "@lines", ""
+
+
+def _addresses(network: Network, role: str, site: Site, ways: _Ways) -> list[Dual]:
+    """The addresses of each end, seen from `site`."""
+    held: dict[tuple[object, ...], list[Dual | None]] = network.memory["above"]
+    key = (site.parent, site.level, role, *(zone.name for zone in site.zones))
+    above = held.get(key)
+    if above is None:
+        above = held[key] = [end.addresses(network, site) if end.above else None for end in ways.ends]
+    alone = site.key not in network.children
+    return [
+        known
+        if known is not None
+        else NOBODY
+        if alone and end.relation == "served-child"
+        else end.addresses(network, site)
+        for end, known in zip(ways.ends, above, strict=True)
+    ]
 
 
 def _rules(network: Network, role: str, site: Site, ways: _Ways, found: Sequence[Dual]) -> _Rules:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from inventory.dialects.template import fill
+from inventory.dialects.template import fill, fill_once
 from inventory.ends import Dual
 from inventory.file import File
 from inventory.intent import Intent
@@ -85,7 +85,7 @@ def files(intent: Intent) -> list[File]:
         preference=PREFERENCE,
         metric=METRIC,
     )
-    daemons = fill("frr/daemons.j2", daemons=DAEMONS, wanted=wanted)
+    daemons = fill_once("frr/daemons.j2", daemons=tuple((daemon, wanted[daemon]) for daemon in DAEMONS))
     role = "router"
     return [
         File("/etc/frr/daemons", daemons, role, "frr", "frr", "0640", "", "frr.service", "restart"),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-from inventory.dialects.template import fill
+from inventory.dialects.template import Word, fill_alike
+from inventory.ends import Dual
 from inventory.file import File
-from inventory.filtering import Filter, Rule
+from inventory.filtering import Filter, Guard, Rule
 from inventory.intent import Intent
 
 WIDTH = 100
@@ -25,11 +24,48 @@ def files(intent: Intent) -> list[File]:
 
 def text(filter: Filter, name: str) -> str:
     """The rule set. One table, replaced in one transaction, so that other tables stay and no packet finds it missing."""
-    sets = [(each.name, each.family, wrapped(each.elements)) for each in filter.sets]
+    sets = [wrapped(each.elements) for each in filter.sets]
+    words = [name, *filter.lines, *filter.inside]
+    for guard in filter.guards:
+        words += (guard.interface, guard.v4, guard.v6)
+    for listed in sets:
+        words += listed
+    for down, up, prefixes in filter.through:
+        words += (down, up, *prefixes.v4, *prefixes.v6)
+    shape = (
+        filter.forwards,
+        len(filter.lines),
+        len(filter.inside),
+        len(filter.guards),
+        tuple([(each.name, each.family, len(listed)) for each, listed in zip(filter.sets, sets, strict=True)]),
+        tuple([(len(prefixes.v4), len(prefixes.v6)) for _, _, prefixes in filter.through]),
+        filter.rules,
+    )
+    return fill_alike("nftables/nftables.conf.j2", _values, shape, words)
+
+
+def _values(
+    word: Word,
+    forwards: bool,
+    lines: int,
+    inside: int,
+    guards: int,
+    sets: tuple[tuple[str, int, int], ...],
+    through: tuple[tuple[int, int], ...],
+    rules: tuple[Rule, ...],
+) -> dict[str, object]:
+    def some(count: int) -> tuple[str, ...]:
+        return tuple(word() for _ in range(count))
+
+    name, wires, cables = word(), some(lines), some(inside)
+    guarded = tuple(Guard(*some(3)) for _ in range(guards))
+    elements = [(name, family, some(count)) for name, family, count in sets]
+    carried = tuple((word(), word(), Dual(some(v4), some(v6))) for v4, v6 in through)
     chains: dict[str, list[str]] = {"input": [], "forward": []}
-    for rule in filter.rules:
+    for rule in rules:
         chains[rule.chain].append(line(rule))
-    return fill("nftables/nftables.conf.j2", filter=filter, name=name, sets=sets, chains=chains)
+    filter = Filter(forwards, wires, cables, guarded, (), (), carried)
+    return {"filter": filter, "name": name, "sets": elements, "chains": chains}
 
 
 def wrapped(elements: tuple[str, ...]) -> list[str]:
@@ -44,7 +80,6 @@ def wrapped(elements: tuple[str, ...]) -> list[str]:
     return lines
 
 
-@lru_cache(8192)  # sites of a kind have the same rules: addresses stand in the sets
 def line(rule: Rule) -> str:
     """One rule as nft reads it."""
     words = []
