@@ -84,19 +84,32 @@ def _create(folder: Path, tree: Tree, contents: Mapping[str, bytes]) -> int:
     staged = folder.with_name(f".{folder.name}.new")
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(staged)  # left by a run that was cut off
-    made: set[str] = set()
+    os.mkdir(staged)
+    made = {""}
     inside = {f"files/{entry.source}": contents[entry.source] for entry in tree.entries} | {"tree.json": _body(tree)}
-    for source, data in inside.items():
-        path = f"{staged}/{source}"
-        parent = path.rpartition("/")[0]
-        if parent not in made:
-            os.makedirs(parent, exist_ok=True)
-            made.add(parent)
-        with open(path, "xb") as stream:
-            os.fchmod(stream.fileno(), 0o644)
-            stream.write(data)
+    root = os.open(staged, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for source, data in inside.items():
+            _folders(source.rpartition("/")[0], made, root)
+            handle = os.open(source, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=root)
+            try:
+                os.fchmod(handle, 0o644)
+                while data:
+                    data = data[os.write(handle, data) :]
+            finally:
+                os.close(handle)
+    finally:
+        os.close(root)
     os.rename(staged, folder)
     return len(tree.entries) + 1
+
+
+def _folders(path: str, made: set[str], root: int) -> None:
+    """Make the folder `path` and those above it that are not made."""
+    if path not in made:
+        _folders(path.rpartition("/")[0], made, root)
+        os.mkdir(path, dir_fd=root)
+        made.add(path)
 
 
 def _body(tree: Tree) -> bytes:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import faulthandler
-import multiprocessing
 import os
 import resource
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing.connection import wait
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 Shared = TypeVar("Shared")
 Item = TypeVar("Item")
@@ -38,6 +37,8 @@ def spread(
         cores = os.cpu_count() or 1
         if len(listed) < 2 or cores < 2:
             return [one(item) for item in listed]
+        from concurrent.futures import ProcessPoolExecutor  # most commands need no processes: they start sooner
+
         with ProcessPoolExecutor(min(cores, len(listed)), initializer=_end_with_parent) as pool:
             return list(pool.map(one, listed))
     finally:
@@ -52,6 +53,9 @@ def confined(task: Callable[[Item], Outcome], items: Iterable[Item], memory: int
     listed = list(items)
     if not listed:
         return []
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
     found: list[Outcome | None] = [None] * len(listed)
     died: list[int] = []
     cores = os.cpu_count() or 1
@@ -87,6 +91,9 @@ def _with_shared(task: Callable[[Shared, Item], Outcome], item: Item) -> Outcome
 
 def _end_with_parent() -> None:
     """A worker whose parent was killed would wait for work for ever, and keep the locks that it was forked with."""
+    import multiprocessing
+    from multiprocessing.connection import wait
+
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -33,20 +33,22 @@ def render(
     device: Devices = None,
     format: Format = "table",
 ) -> None:
-    """Write every device's files below <state>/build/<twin or production>/<plan>; touches only what changed."""
+    """Write every device's files below <state>/build/<twin or production>/<plan>; touches only what changed.
+
+    What is named with --province or --device is compared file by file, also where nothing changed since it was rendered.
+    """
     from inventory import render as renderer
     from ip_plan import compile as compiler
+    from ip_plan import network as networks
 
     with invocation.guarded():
-        network = compiler.compiled(plan, state)
+        stored = compiler.compile_plan(plan, state).network
+        network = networks.load(stored, None if device else ())
         renderer.require(network, province, device)
         written = renderer.write(
-            tree.place(state, at, network.meta.name),
-            network,
-            provinces=province,
-            devices=device,
-            lab=at.startswith("twin:"),
-        )
+            tree.place(state, at, network.meta.name), network, provinces=province, devices=device,
+            lab=at.startswith("twin:"), stored=None if device else stored,
+        )  # fmt: skip
         if format == "json":
             invocation.emit(written)
             return

@@ -8,6 +8,7 @@ delegated to cities it would need a zone for every /24 (some 26,000 in the natio
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Literal
 
 import msgspec
@@ -30,7 +31,7 @@ class Name(msgspec.Struct, frozen=True, gc=False):
     v6: str
 
 
-class Zone(msgspec.Struct, frozen=True):
+class Zone(msgspec.Struct, frozen=True, dict=True):
     """A zone that a server is primary for. `records` without SOA: (absolute name, type, data), sorted."""
 
     name: str
@@ -41,7 +42,7 @@ class Zone(msgspec.Struct, frozen=True):
     mail: str
     records: tuple[tuple[str, str, str], ...]
 
-    @property
+    @cached_property
     def key(self) -> str:
         """SHA-256 of what the zone says, its serial apart."""
         return files.sha256(msgspec.json.encode(self))

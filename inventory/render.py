@@ -2,12 +2,18 @@
 
 Zone serials are the one thing a tree takes from before: they lie with the list of devices in `build/.rendered/<province>.json`,
 so that a serial grows when its zone's content changed and at no other time, whoever renders how often.
+
+Beside it `<province>.keys` says what the files were made from. A province whose shard, rows and program are the same is not even
+read, a device of the same intent not rendered again; what is asked for by name is rendered and compared in any case.
 """
 
 from __future__ import annotations
 
+import gc
+import hashlib
+import os
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -20,9 +26,17 @@ from inventory.dialects import bind, chrony, debian, frr, nftables, pgbackrest, 
 from inventory.dns import Serials, Server
 from inventory.file import File
 from inventory.intent import Intent, intent
-from ip_plan.network import Network, Shard
+from ip_plan.network import Network, Shard, load
 
 STATES = ".rendered"
+PROGRAM = (
+    ("inventory", "**/*.py"),
+    ("inventory", "**/*.j2"),
+    ("inventory", "**/*.yml"),
+    ("ip_plan", "*.py"),
+    ("ground", "*.py"),
+)
+"""What decides, beside the Network, what is rendered."""
 
 
 class Rendered(msgspec.Struct, frozen=True):
@@ -53,6 +67,17 @@ class State(msgspec.Struct, frozen=True):
 
     devices: tuple[Host, ...]
     serials: dict[str, tuple[str, int]]
+
+
+class Made(msgspec.Struct, frozen=True):
+    """What the files of a province were made from. Away while they are written: a run that is cut off leaves none."""
+
+    program: str = ""
+    """Key of what rendered them."""
+    province: str = ""
+    """Key of everything; empty: some devices were rendered by themselves, or the shard is none that was stored."""
+    devices: dict[str, tuple[str, int]] = {}
+    """Device → (key of its intent, number of its files)."""
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -140,25 +165,37 @@ def write(
     provinces: Collection[str] | None = None,
     devices: Collection[str] | None = None,
     lab: bool,
+    stored: Path | None = None,
 ) -> Written:
     """Render into `build`, touching only what changed; folders of devices that no longer exist are removed.
 
-    Every file is whole at any moment. A run that is cut short is completed by the next one. Raises Mistakes, before anything
-    is written, for devices that their dialect or model cannot be.
+    Every file is whole at any moment. A run that is cut short is completed by the next one. `stored`: the folder that `network`
+    was loaded from without its shards; each process then reads those of its provinces. Raises Mistakes, before anything is
+    written, for devices that their dialect or model cannot be.
     """
-    if mistakes := models.check(network, lab=lab):
-        raise Mistakes(mistakes)
-    wanted = {shard.province: shard for shard in network.shards if provinces is None or shard.province in provinces}
+    shards = {shard.province: shard for shard in network.shards}
+    wanted = [
+        province for province in (network.keys if stored else shards) if provinces is None or province in provinces
+    ]
     with files.lock(build / ".lock"):
         states = read_states(build)
-        context = _Context(build, network, wanted, devices, states, lab)
-        largest_first = sorted(wanted, key=lambda province: -len(wanted[province].devices))
+        context = _Context(
+            build, network, shards, stored, devices, states, lab, provinces is not None or devices is not None,
+            _program(lab), files.sha256(msgspec.json.encode([network.meta, network.flows], order="deterministic")),
+            frozenset(os.listdir(build)),
+        )  # fmt: skip
+        largest_first = sorted(wanted, key=context.size, reverse=True)
+        if any(choice.dialect in models.VENDORS for choice in network.meta.choices):
+            found = work.spread(_check, context, largest_first) if stored else [models.check(network, lab=lab)]
+            if mistakes := list(dict.fromkeys(mistake for each in found for mistake in each)):
+                raise Mistakes(mistakes)
         parts = dict(work.spread(_province, context, largest_first))
         states |= {province: part.state for province, part in parts.items()}
         if provinces is None:
             for gone in set(states) - set(network.keys):
                 del states[gone]
-                (build / STATES / f"{gone}.json").unlink()
+                for suffix in ("json", "keys"):
+                    (build / STATES / f"{gone}.{suffix}").unlink(missing_ok=True)
         removed = _sweep(build, {host.name for state in states.values() for host in state.devices})
     ordered = [parts[province] for province in wanted]
     return Written(
@@ -175,9 +212,42 @@ class _Context(msgspec.Struct):
     build: Path
     network: Network
     shards: dict[str, Shard]
+    stored: Path | None
     devices: Collection[str] | None
     states: dict[str, State]
     lab: bool
+    named: bool
+    """Whether provinces or devices were asked for by name: what was kept does not count then."""
+    program: str
+    rows: str
+    """Key of what belongs to the whole plan."""
+    present: frozenset[str]
+    """Names of the folders in `build`."""
+
+    def size(self, province: str) -> int:
+        """How large a province is, beside others."""
+        if self.stored is None:
+            return len(self.shards[province].devices)
+        return (self.stored / f"{province}.json").stat().st_size
+
+    def whole(self, province: str) -> Network:
+        """The Network with this province in it."""
+        return self.network if self.stored is None else load(self.stored, [province])
+
+    def made(self, province: str) -> str:
+        """Key of everything that a province is rendered from; empty: its shard is none that was stored."""
+        return files.sha256(f"{self.program}{self.rows}{self.network.keys[province]}".encode()) if self.stored else ""
+
+
+def _program(lab: bool) -> str:
+    """Key of what renders."""
+    house = Path(__file__).parent.parent
+    sources = sorted(path for room, pattern in PROGRAM for path in (house / room).glob(pattern))
+    return files.sha256("".join([str(lab), *(files.sha256(path.read_bytes()) for path in sources)]).encode())
+
+
+def _check(context: _Context, province: str) -> list[Mistake]:
+    return models.check(context.whole(province), lab=context.lab)
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -191,38 +261,83 @@ class _Part(msgspec.Struct, frozen=True):
 
 def _province(context: _Context, province: str) -> tuple[str, _Part]:
     """One province, in whatever process."""
-    shard = context.shards[province]
-    serials = Serials(context.states.get(province, State((), {})).serials)
-    servers = dns.servers(context.network, shard)
+    before = context.states.get(province, State((), {}))
+    try:
+        made = msgspec.json.decode((context.build / STATES / f"{province}.keys").read_bytes(), type=Made)
+    except (OSError, msgspec.MsgspecError):
+        made = Made()
+    kept = {} if made.program != context.program or context.named else made.devices
+    held = {name: each for name, each in kept.items() if name in context.present}
+    names = [host.name for host in before.devices]
+    if made.province and made.province == context.made(province) and held.keys() >= set(names):
+        return province, _Part(before, len(names), sum(held[name][1] for name in names), ())
+    gc.disable()  # much is made, and little dropped
+    try:
+        return province, _render(context, province, before, held, made)
+    finally:
+        gc.enable()
+
+
+def _render(
+    context: _Context, province: str, before: State, held: Mapping[str, tuple[str, int]], made: Made
+) -> _Part:  # fmt: skip
+    """`held`: what stands rendered, and need not be again while its intent is the same."""
+    network = context.whole(province)
+    shard = next(shard for shard in network.shards if shard.province == province)
+    servers = dns.servers(network, shard)
+    earlier = Serials(before.serials)
+    zones = [zone for server in servers.values() for zone in server.zones]
+    serials = Serials({zone.name: (zone.key, earlier.next(zone)) for zone in zones})
     # First: a serial that a device may have seen is never given to another content.
-    state = State(
-        hosts(context.network, shard),
-        {zone.name: (zone.key, serials.next(zone)) for server in servers.values() for zone in server.zones},
-    )
-    files.write(context.build / STATES / f"{province}.json", msgspec.json.encode(state))
-    count = total = 0
+    state = State(hosts(network, shard), serials.held)
+    place = context.build / STATES
+    files.write(place / f"{province}.json", msgspec.json.encode(state))
+    keys: dict[str, tuple[str, int]] = {}
     changed = []
-    for rendered in _shard(context.network, shard, context.devices, serials, context.lab, servers):
-        count += 1
-        total += len(rendered.contents)
-        if tree.write(context.build / rendered.tree.device, rendered.tree, rendered.contents):
-            changed.append(rendered.tree.device)
-    return province, _Part(state, count, total, tuple(changed))
+    written = False
+    for device in shard.devices:
+        if context.devices is not None and device.name not in context.devices:
+            continue
+        intended = intent(network, device, servers.get(device.site))
+        key = _key(intended, serials)
+        standing = held.get(device.name)
+        if standing is None or standing[0] != key:
+            rendered = of(intended, serials, lab=context.lab)
+            if not written:
+                (place / f"{province}.keys").unlink(missing_ok=True)
+            written = True
+            if tree.write(context.build / device.name, rendered.tree, rendered.contents):
+                changed.append(device.name)
+            standing = (key, len(rendered.contents))
+        keys[device.name] = standing
+    whole = context.devices is None
+    others = made.devices if made.program == context.program and not whole else {}
+    done = Made(context.program, context.made(province) if whole else "", {**others, **keys})
+    files.write(place / f"{province}.keys", msgspec.json.encode(done), durable=False)
+    return _Part(state, len(keys), sum(number for _, number in keys.values()), tuple(changed))
+
+
+def _key(intended: Intent, serials: Serials) -> str:
+    """Key of all that a device's files are made from."""
+    zones = intended.server.zones if intended.server else ()
+    said = msgspec.msgpack.encode([intended, [serials.next(zone) for zone in zones]])
+    return hashlib.blake2b(said, digest_size=12).hexdigest()
 
 
 def _sweep(build: Path, living: set[str]) -> tuple[str, ...]:
     """Remove the folders of devices that no longer exist."""
     removed = []
-    for left in build.glob(".*.new"):
-        shutil.rmtree(left)  # a run was cut off while it made this one
-    for folder in sorted(build.iterdir()):
+    for name in sorted(set(os.listdir(build)) - living):
+        folder = build / name
+        if name.startswith(".") and name.endswith(".new"):
+            shutil.rmtree(folder)  # a run was cut off while it made this one
         # A folder without a tree is not ours, or was cut off before it was whole: then its device is living.
-        if folder.name not in living and (folder / "tree.json").is_file():
+        elif (folder / "tree.json").is_file():
             # tree.json last: it is what says that the rest has to go.
             shutil.rmtree(folder / "files", ignore_errors=True)
             (folder / "tree.json").unlink()
             shutil.rmtree(folder)
-            removed.append(folder.name)
+            removed.append(name)
     return tuple(removed)
 
 

@@ -57,11 +57,11 @@ def apply(rows: Rows, changes: Sequence[DivisionChange], document: Document) -> 
 
 def keys(rows: Rows, changes: Sequence[DivisionChange]) -> dict[str, str]:
     """Region code → the code its grants stand under: the one under which it was first granted."""
-    found = {code: code for code in rows}
-    for change in changes:
-        if isinstance(change, Recode):
-            found[change.new] = found.pop(change.old, change.old)
-    return {code: key for code, key in found.items() if code in rows}
+    found = dict(zip(rows, rows, strict=True))
+    recodes = [change for change in changes if isinstance(change, Recode)]
+    for change in recodes:
+        found[change.new] = found.pop(change.old, change.old)
+    return {code: key for code, key in found.items() if code in rows} if recodes else found
 
 
 class Moved(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -11,7 +11,7 @@ from ip_plan.divisions import keys
 from ip_plan.grants import Demand, Need, sizes, unit_demand
 from ip_plan.plan import Plan
 from ip_plan.regions import Region as Row
-from ip_plan.schema import Line, SiteKind
+from ip_plan.schema import Line, Scope, SiteKind
 
 MINISTRY = "000000"
 
@@ -45,8 +45,11 @@ def lay_out(plan: Plan) -> Layout:
     hosted = set(plan.plan.hosted)
     unit: dict[str, str] = {}
     top: dict[str, str] = {}
-    children: dict[str, list[str]] = {}
-    for code in sorted(rows, key=lambda item: (DEPTH[rows[item].level], item)):
+    levels: dict[str, list[str]] = {level: [] for level in DEPTH}
+    for code, row in rows.items():
+        levels[row.level].append(code)
+    ordered = [code for level in DEPTH for code in sorted(levels[level])]
+    for code in ordered:
         row = rows[code]
         if row.level in ("ministry", "province"):
             unit[code] = f"{key[code]}:home"
@@ -55,36 +58,27 @@ def lay_out(plan: Plan) -> Layout:
             top[code] = top[row.parent]
             own = row.level == "prefecture" and row.kind != "grouping"
             unit[code] = key[code] if own else unit[row.parent]
-        children.setdefault(row.parent, []).append(code)
-        if code in plan.former:  # a region that moved stays in scope
-            children.setdefault(plan.former[code], []).append(code)
-    if plan.plan.scope == "all":
-        scope = set(rows)
-    else:
-        scope = set()
-        for entry in plan.plan.scope:
-            stack = [entry.region]
-            while stack:
-                code = stack.pop()
-                scope.add(code)
-                if entry.below:
-                    stack += children.get(code, [])
+    scope = set(rows) if plan.plan.scope == "all" else _scope(plan, plan.plan.scope)
     needed = sizes(plan)
     kinds = {kind.level for kind in plan.sites.sites}
     per_unit: dict[str, list[int]] = {}
     unit_top: dict[str, str] = {}
     used_tops = {top[code] for code in scope}
     members: dict[str, list[str]] = {code: [] for code in used_tops}
-    for code, row in rows.items():
-        if top[code] not in used_tops:
+    for code in ordered:
+        above, own_unit = top[code], unit[code]
+        if above not in used_tops:
             continue
-        totals = per_unit.setdefault(unit[code], [0, 0])
-        unit_top[unit[code]] = top[code]
+        totals = per_unit.get(own_unit)
+        if totals is None:
+            totals = per_unit[own_unit] = [0, 0]
+            unit_top[own_unit] = above
+        row = rows[code]
         if row.level in kinds and row.kind != "grouping" and code not in hosted:
             totals[0] += needed.zones[row.level]
             totals[1] += needed.infra[row.level]
         if code in scope:
-            members[top[code]].append(code)
+            members[above].append(code)
     demand: dict[str, list[Demand]] = {code: [] for code in used_tops}
     for name, (zone_total, infra_total) in per_unit.items():
         demand[unit_top[name]].append(unit_demand(plan, name, zone_total, infra_total))
@@ -94,14 +88,29 @@ def lay_out(plan: Plan) -> Layout:
         top=top,
         unit=unit,
         key=key,
-        members={
-            code: tuple(sorted(listed, key=lambda c: (DEPTH[rows[c].level], c))) for code, listed in members.items()
-        },
+        members={code: tuple(listed) for code, listed in members.items()},
         demand={code: tuple(sorted(listed, key=lambda d: (d.block, d.unit))) for code, listed in demand.items()},
     )
 
 
-DEPTH = {"ministry": 0, "province": 1, "prefecture": 2, "county": 3, "township": 4}
+DEPTH = ("ministry", "province", "prefecture", "county", "township")
+
+
+def _scope(plan: Plan, entries: Iterable[Scope]) -> set[str]:
+    children: dict[str, list[str]] = {}
+    for code, row in plan.regions.items():
+        children.setdefault(row.parent, []).append(code)
+    for code, parent in plan.former.items():  # a region that moved stays in scope
+        children.setdefault(parent, []).append(code)
+    scope: set[str] = set()
+    for entry in entries:
+        stack = [entry.region]
+        while stack:
+            code = stack.pop()
+            scope.add(code)
+            if entry.below:
+                stack += children.get(code, [])
+    return scope
 
 
 def needs(plan: Plan, layout: Layout, province: str) -> tuple[list[Need], list[Mistake]]:

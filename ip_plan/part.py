@@ -67,10 +67,14 @@ def common(plan: Plan) -> str:
 
 def rows(plan: Plan, layout: Layout) -> dict[str, str]:
     """Province-level code → key of the division data below it, and of where its regions were before they moved."""
-    found: dict[str, list[list[Region | str | None]]] = {}
+    found: dict[str, list[Region]] = {}
+    top = layout.top
     for code, row in plan.regions.items():
-        found.setdefault(layout.top[code], []).append([row, plan.former.get(code)])
-    return {code: files.sha256(msgspec.json.encode(listed)) for code, listed in found.items()}
+        found.setdefault(top[code], []).append(row)
+    former: dict[str, dict[str, str]] = {}
+    for code, parent in plan.former.items():
+        former.setdefault(top[code], {})[code] = parent
+    return {code: files.sha256(msgspec.msgpack.encode([listed, former.get(code)])) for code, listed in found.items()}
 
 
 def inputs(

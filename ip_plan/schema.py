@@ -27,7 +27,8 @@ Between = Literal["same-centre", "serving-parent", "served-child"]
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # Only the models of whole files are ever asked: what is in them needs no validator of its own.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class Scope(_Model):

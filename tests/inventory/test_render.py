@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -10,7 +12,9 @@ import pytest
 from ground import files, tree
 from ground.mistake import Mistakes
 from inventory import render
-from ip_plan.network import Network
+from inventory.dns import Serials
+from inventory.intent import Intent
+from ip_plan.network import Network, load, store
 from tests.inventory import sample
 
 
@@ -56,6 +60,51 @@ def test_a_second_run_touches_nothing(tmp_path: Path) -> None:
     second = render.write(tmp_path, whole, lab=True)
     assert (second.changed, second.removed, second.files) == ((), (), first.files)
     assert stamps(tmp_path) == before
+
+
+def test_what_was_rendered_from_the_same_is_rendered_again_by_name_or_when_it_is_gone(tmp_path: Path) -> None:
+    whole = sample.network()
+    stored, build = tmp_path / "network", tmp_path / "build"
+    store(stored, whole)
+    parts = load(stored, ())
+    first = render.write(build, parts, lab=False, stored=stored)
+    assert len(first.changed) == first.devices == len(whole.devices)
+    path = build / "640100-r1" / "files" / "etc" / "frr" / "frr.conf"
+    good = path.read_bytes()
+    path.write_text("by hand")
+    again = render.write(build, parts, lab=False, stored=stored)
+    assert (again.changed, again.devices, again.files) == ((), first.devices, first.files)
+    assert path.read_text() == "by hand"
+    assert render.write(build, parts, provinces=["64"], lab=False, stored=stored).changed == ("640100-r1",)
+    assert path.read_bytes() == good
+    shutil.rmtree(build / "640100-r1")
+    assert render.write(build, parts, lab=False, stored=stored).changed == ("640100-r1",)
+    assert path.read_bytes() == good
+
+
+def test_a_device_rendered_by_itself_is_known_as_what_it_is_then(tmp_path: Path) -> None:
+    whole = sample.network()
+    device = "640100-exch1"
+    render.write(tmp_path, whole, lab=False)
+    render.write(tmp_path, renamed(whole), devices=[device], lab=False)
+    assert device in render.write(tmp_path, whole, lab=False).changed
+
+
+def test_only_devices_whose_intent_changed_are_rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = sample.network()
+    render.write(tmp_path, whole, lab=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    rendered: list[str] = []
+    real = render.of
+
+    def seen(intended: Intent, serials: Serials, *, lab: bool) -> render.Rendered:
+        rendered.append(intended.device.name)
+        return real(intended, serials, lab=lab)
+
+    monkeypatch.setattr(render, "of", seen)
+    changed = render.write(tmp_path, renamed(whole), lab=False).changed
+    assert set(changed) == {"640100-exch1", "640000-exch1"} <= set(rendered)
+    assert set(rendered) == {*changed, "640121-accs1"}
 
 
 def test_what_is_written_is_what_was_rendered(tmp_path: Path) -> None:
@@ -105,7 +154,7 @@ def test_a_province_or_a_device_alone_leaves_the_rest_as_it_is(tmp_path: Path) -
     assert (written.changed, written.removed) == ((), ())
     after = stamps(tmp_path)
     touched = {path for path in after if after[path] != before.get(path)}
-    assert all("/640100-exch1/" in path or "/.rendered/64.json" in path for path in touched)
+    assert all("/640100-exch1/" in path or "/.rendered/64.json" in path or path.endswith(".keys") for path in touched)
 
 
 class Killed(BaseException):
