@@ -1,4 +1,4 @@
-"""`jinbao config`: render, inventory, prove, diff, remediate, topology; `fetch` is put in by the front door."""
+"""`jinbao config`: render, zones, inventory, prove, diff, remediate, topology; `fetch` is put in by the front door."""
 
 from __future__ import annotations
 
@@ -60,6 +60,36 @@ def render(
             print(f"- {name}")
         print(
             f"{written.devices} devices, {written.files} files; {len(written.changed)} changed, {len(written.removed)} removed."
+        )
+
+
+@app.command()
+def zones(
+    out: Annotated[Path, typer.Option("--out", help="The folder to write into.")],
+    plan: Plan = invocation.PLAN,
+    at: At = invocation.AT,
+    state: State = invocation.STATE,
+    province: Provinces = None,
+    format: Annotated[str, typer.Option("--format", help="bind: master files; octodns: its YAML.")] = "bind",
+) -> None:
+    """Write all forward and reverse zones as files, with the serials of what was rendered for the target."""
+    from inventory import render as renderer
+    from inventory import zones as zonefiles
+    from inventory.dns import Serials
+    from ip_plan import compile as compiler
+    from ip_plan import network as networks
+
+    with invocation.guarded():
+        form = zonefiles.form(format)
+        stored = compiler.compile_plan(plan, state).network
+        network = networks.load(stored, ())
+        renderer.require(network, province, None)
+        states = renderer.read_states(tree.place(state, at, network.meta.name), province)
+        serials = {name: Serials(rendered.serials) for name, rendered in states.items()}
+        written = zonefiles.write(out, stored, provinces=province, form=form, serials=serials)
+        print(
+            f"{written.zones} zones, {written.records} records; "
+            f"{len(written.changed)} files changed, {len(written.removed)} removed."
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from socket import AF_INET6, inet_pton
 from typing import Literal
 
 import msgspec
@@ -136,8 +137,9 @@ def far_ends(network: Network, shard: Shard) -> Iterator[Name]:
 
 def pointer(address: str) -> str:
     """The absolute name under which an address's reverse lies (RFC 1035 3.5, RFC 3596 2.5)."""
-    family = 6 if ":" in address else 4
-    return reverse_zone((addressing.parse(address, family)[0], addressing.BITS[family]), family) + "."
+    if ":" in address:
+        return ".".join(reversed(inet_pton(AF_INET6, address).hex())) + ".ip6.arpa."
+    return ".".join(reversed(address.split("."))) + ".in-addr.arpa."
 
 
 def reverse_zone(block: Block, family: int) -> str:

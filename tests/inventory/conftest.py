@@ -25,8 +25,12 @@ exec chroot "$1/root" /bin/sh -c "$4"
 @pytest.fixture(scope="session")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Run a shell program as a node would, with a build folder at `/build`."""
+    return in_image(tmp_path_factory.mktemp("target"))
+
+
+def in_image(place: Path) -> Run:
+    """What runs a shell program as a node would; `place` is an empty folder."""
     layers = ":".join(image.build(lambda what, done, total: None).layers)
-    place = tmp_path_factory.mktemp("target")
 
     def run(program: str, build: Path) -> subprocess.CompletedProcess[str]:
         line = ["unshare", "--mount", "--net", "--propagation", "private", "sh", "-c", INSIDE, "sh"]
