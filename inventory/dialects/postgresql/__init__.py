@@ -38,7 +38,7 @@ TIMER = """\
 Description=Subscriptions of this database, asked for until they are there
 
 [Timer]
-OnBootSec=30
+OnActiveSec=60
 OnUnitActiveSec=60
 
 [Install]
