@@ -55,13 +55,14 @@ LONGEST = 900
 """Seconds after which a writer ends by itself, whatever became of the drill."""
 
 # No listening address: nobody takes the copy for the database. Hot standby is off, so that the first answer is that of a
-# database that takes rows, and no setting has to match the source's.
+# database that takes rows, and no setting has to match the source's. Its subscriptions stay asleep: they name the source's slots.
 CONF = f"""\
 listen_addresses = ''
 unix_socket_directories = '{SOCKET}'
 hba_file = '{FOLDER}/pg_hba.conf'
 archive_mode = off
 hot_standby = off
+max_logical_replication_workers = 0
 fsync = on
 """
 

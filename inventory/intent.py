@@ -10,6 +10,7 @@ from inventory.ends import Dual, bare
 from inventory.filtering import Filter, filtering
 from inventory.models import VENDORS
 from inventory.routing import Routing, routing
+from ip_plan.holding import Holding, holding
 from ip_plan.network import TRANSIT, Device, Flow, Network, Protection, Service, Site
 
 NODE_EXPORTER, PROMETHEUS = "tcp/9100", "tcp/9090"
@@ -72,6 +73,8 @@ class Database(msgspec.Struct, frozen=True):
     stanza: str = ""
     """Of its backups; empty: not protected."""
     archive_timeout_seconds: int = 0
+    holding: Holding | None = None
+    """What it keeps, gives and takes; None on a scratch host."""
 
 
 class Stanza(msgspec.Struct, frozen=True):
@@ -228,6 +231,7 @@ def _database(network: Network, device: Device, site: Site, carried: tuple[Servi
         clients=tuple(dict.fromkeys(clients)),
         stanza=protection.stanza if protection else "",
         archive_timeout_seconds=protection.archive_timeout_seconds if protection else 0,
+        holding=holding(network, device) if "database" in device.duties else None,
     )
 
 

@@ -101,7 +101,7 @@ def of(intended: Intent, serials: Serials, *, lab: bool) -> Rendered:
         *nftables.files(intended),
         *chrony.files(intended, lab=lab),
         *bind.files(intended, serials),
-        *postgresql.files(intended),
+        *postgresql.files(intended, lab=lab),
         *pgbackrest.files(intended),
         *prometheus.files(intended, lab=lab),
     ]

@@ -1,4 +1,4 @@
-"""`jinbao plan`: init, check, compile, diff, show, export, import, moved, forecast, schema."""
+"""`jinbao plan`: init, check, compile, diff, show, catalogue, export, import, moved, forecast, schema."""
 
 from __future__ import annotations
 
@@ -196,6 +196,30 @@ def show(
         if not found:
             print(f"{what}: nothing in the plan {plan} has it")
             invocation.leave(invocation.FOUND)
+
+
+@app.command()
+def catalogue(
+    id: Annotated[str, typer.Argument(help="Of an entry, as SYS-19, DB-09 or FL-02; empty: all.")] = "",
+    plan: Plan = invocation.PLAN,
+    format: Format = "table",
+) -> None:
+    """The systems, databases and flows of the source documents, and what becomes of each here."""
+    from ip_plan import catalogue as catalogues
+    from ip_plan import plan as plans
+
+    with invocation.guarded():
+        known = catalogues.shipped()
+        listed = [known.find(id)] if id else list(known.entries.values())
+        services = plans.load(plan).flows.services
+        if format == "json":
+            invocation.emit([catalogues.told(entry, known, services) for entry in listed])
+        elif id:
+            for key, value in catalogues.told(listed[0], known, services).items():
+                print(f"{key:<8} {value}")
+        else:
+            for entry in listed:
+                print(f"{entry.id:<8} {entry.state:<20} {entry.title.zh}  {entry.title.en}")
 
 
 @app.command()

@@ -239,6 +239,10 @@ def _check(plan: Plan) -> list[Mistake]:
             if service not in plan.flows.services:
                 cure = "Define it under `services:` in flows.yml."
                 wrong("sites.yml", ("hosts", index, "services"), "JB1403", service, "this service is not defined", cure)
+        if host.cluster != "single":
+            what = f"nothing renders a database of several machines yet (cluster: {host.cluster})"
+            cure = "Write `cluster: single`, or leave the key out."
+            wrong("sites.yml", ("hosts", index, "cluster"), "JB1500", host.zone, what, cure)
     for index, extra in enumerate(plan.plan.extra_hosts):
         if extra.zone not in zones:
             wrong(

@@ -332,6 +332,8 @@ class HostFile(_Model):
     zone: str
     duties: list[str] = []
     services: list[str] = []
+    cluster: Literal["single", "patroni"] = "single"
+    """How many machines carry its database; `patroni` is kept for later and refused until something renders it."""
 
 
 class Line(_Model):

@@ -207,7 +207,7 @@ def differences(device: str, wanted: Mapping[str, tuple[str, str]], seen: str) -
             # Certificates are installed by a role and not by the tree: the role decides about them.
             with contextlib.suppress(ValueError):
                 taken = json.loads(rest).get("files", {})
-                installed |= {target for target in taken if not target.startswith("/etc/pgbackrest/")}
+                installed |= {target for target in taken if not target.endswith((".crt", ".key"))}
         elif len(parts := rest.split(" ", 3)) == 4:
             standing[parts[3]] = (first, " ".join(parts[:3]))
     changes = []

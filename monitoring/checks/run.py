@@ -8,7 +8,7 @@ from ground import mistake, remote
 from ground.record import Record, Subject
 from ground.remote import Session
 from ip_plan.network import Network
-from monitoring.checks import backup, database, names, reach, routing, time, zones
+from monitoring.checks import backup, database, flows, names, reach, routing, sames, time, zones
 from monitoring.checks.crew import Crew, crew
 from monitoring.checks.look import Found, Look, hosts
 
@@ -21,6 +21,8 @@ BY_AGENT: dict[str, Callable[[Look, Crew], Found]] = {
 BY_QUESTION: dict[str, Callable[[Look], Found]] = {
     "routing": routing.run,
     "databases": database.run,
+    "flows": flows.run,
+    "sames": sames.run,
     "backups": backup.run,
 }
 SUBJECTS = (*BY_QUESTION, *BY_AGENT)
@@ -31,6 +33,8 @@ CHECKS = {
     "time": (time.CHECK,),
     "routing": (routing.SESSION, routing.PREFIX),
     "databases": (database.CHECK,),
+    "flows": (flows.CHECK,),
+    "sames": sames.CHECKS,
     "backups": (backup.CHECK,),
 }
 

@@ -95,13 +95,22 @@ archive_command = 'pgbackrest --stanza=a-prod1 archive-push %p'
 archive_timeout = 30
 wal_level = logical
 wal_compression = lz4
+ssl = on
+ssl_ca_file = '/etc/postgresql/15/main/ca.crt'
+ssl_cert_file = '/etc/postgresql/15/main/server.crt'
+ssl_key_file = '/etc/postgresql/15/main/server.key'
 """
 
 HBA = """\
 local all postgres peer
 local all all peer
+hostssl jinbao repl_fl02 10.1.0.5/32 cert map=flows
 host all all 10.1.0.0/24 scram-sha-256
-host all repl_fl02 10.1.0.2/32 scram-sha-256
+"""
+# The scratch host stands for a subscriber: it has a certificate of its own.
+IDENT = f"flows a-bkup2.{ROOT} repl_fl02\n"
+DATABASES = """\
+select 'create role repl_fl02 login replication' where not exists (select from pg_roles where rolname = 'repl_fl02') \\gexec
 """
 
 TLS = """\
@@ -209,6 +218,8 @@ def contents(name: str) -> list[tuple[Entry, str]]:
         found += [
             (_entry(f"{cluster}/conf.d/jinbao.conf", "database", "", unit, "restart", **owned), POSTGRES),
             (_entry(f"{cluster}/pg_hba.conf", "database", "", unit, **owned), HBA),
+            (_entry(f"{cluster}/pg_ident.conf", "database", "", unit, **owned), IDENT),
+            (_entry(f"{cluster}/databases.sql", "database", **owned), DATABASES),
         ]
     if "repository" in duties:
         found += [

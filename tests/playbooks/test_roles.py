@@ -93,9 +93,17 @@ def test_database_has_checksums_canary_and_a_password_by_reference(applied: Rehe
     login = "psql -XAt 'host=10.1.0.3 user=jinbao dbname=jinbao' -c 'select current_user'"
     assert applied.ask("a-exch1", f"PGPASSWORD='{password}' {login}") == "jinbao"
     assert "password authentication failed" in applied.ask("a-exch1", f"PGPASSWORD=wrong {login} 2>&1 || true")
-    subscriber = (applied.state / "secrets/database/a-prod1/repl_fl02").read_text()
-    dial = "psql -XAt 'host=10.1.0.3 user=repl_fl02 dbname=jinbao replication=database' -c 'IDENTIFY_SYSTEM'"
-    assert "|jinbao" in applied.ask("a-exch1", f"PGPASSWORD='{subscriber}' {dial}")
+
+
+def test_a_subscriber_gets_in_with_the_certificate_of_its_host_alone(applied: Rehearsal) -> None:
+    tls = "sslmode=verify-full sslrootcert=/etc/pgbackrest/ca.crt"
+    own = "sslcert=/etc/pgbackrest/server.crt sslkey=/etc/pgbackrest/server.key"
+    dial = (
+        "cd /; runuser -u postgres -- psql -XAt 'host=a-prod1.a.internal dbname=jinbao user=repl_fl02 replication=database {tls}' "
+        "-c 'IDENTIFY_SYSTEM' 2>&1 || true"
+    )
+    assert "|jinbao" in applied.ask("a-bkup2", dial.format(tls=f"{tls} {own}"))
+    assert "certificate" in applied.ask("a-bkup2", dial.format(tls=f"{tls} sslcert=/none"))
 
 
 def test_secrets_stay_where_they_are_used(applied: Rehearsal, first: Run) -> None:

@@ -22,18 +22,31 @@ def service(name: str, site: str, of: str, device: str, number: int, last: int, 
 PRODUCTION, EXCHANGE, ACCESS = zone("production", 1), zone("exchange", 2), zone("access", 3)
 HOSTS = (
     host("990100-prod1", CITY, PRODUCTION, 1, "database"),
-    host("990100-exch1", CITY, EXCHANGE, 2, "names", "time"),
+    host("990100-exch1", CITY, EXCHANGE, 2, "database", "names", "time"),
     host("990121100-accs1", TOWN, ACCESS, 3, "terminal"),
 )
 SERVICES = (
     service("db", CITY, "production", "990100-prod1", 1, 20, "tcp/5432"),
     service("app", CITY, "production", "990100-prod1", 1, 21, "tcp/443"),
+    service("db", CITY, "exchange", "990100-exch1", 2, 22, "tcp/5432"),
     service("dns", CITY, "exchange", "990100-exch1", 2, 20, "tcp/53", "udp/53"),
     service("ntp", CITY, "exchange", "990100-exch1", 2, 21, "udp/123"),
 )
 FLOWS = (
     Flow("FL-01", "FL-01", "allow", "access", "production", "serving-parent", ("tcp/443",), to_service="app"),
-    Flow("FL-02-pull", "FL-02", "allow", "exchange", "production", "same-centre", ("tcp/5432",), to_service="db"),
+    Flow(
+        "FL-02-pull",
+        "FL-02",
+        "allow",
+        "exchange",
+        "production",
+        "same-centre",
+        ("tcp/5432",),
+        from_service="db",
+        to_service="db",
+        data="against",
+        identity="repl_fl02",
+    ),
     Flow("NAMES-ZONE", "", "allow", "production", "exchange", "same-centre", ("tcp/53", "udp/53"), to_service="dns"),
     Flow("NAMES-OFFICE", "", "allow", "access", "exchange", "serving-parent", ("tcp/53", "udp/53"), to_service="dns"),
     Flow("ECHO", "", "allow", "exchange", "access", "served-child", ("icmp/echo",)),

@@ -23,16 +23,10 @@ select format('grant %I to %I', '{{ role.member_of }}', '{{ role.name }}')
   where not pg_has_role('{{ role.name }}', '{{ role.member_of }}', 'member') \gexec
 {% endif %}
 {% endfor %}
-{% for name in database_subscribers %}
-{% set verifier = lookup('scram', 'database/' ~ inventory_hostname ~ '/' ~ name, state=jinbao_state) %}
-select format('create role %I login replication', '{{ name }}')
-  where not exists (select from pg_roles where rolname = '{{ name }}') \gexec
-select format('alter role %I password %L', '{{ name }}', '{{ verifier }}')
-  where (select rolpassword from pg_authid where rolname = '{{ name }}') is distinct from '{{ verifier }}' \gexec
-{% endfor %}
 select format('create database %I owner %I', '{{ database_name }}', '{{ database_roles[0].name }}')
   where not exists (select from pg_database where datname = '{{ database_name }}') \gexec
 \connect {{ database_name }}
 -- Rows written here and read back after a restore show what a drill lost.
 select 'create table canary (id bigserial primary key, at timestamptz not null default clock_timestamp(), note text)'
   where to_regclass('public.canary') is null \gexec
+\i {{ database_folder }}/databases.sql

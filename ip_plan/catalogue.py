@@ -1,0 +1,224 @@
+"""The service catalogue: every system, database and flow of the source documents, and what becomes of each here.
+
+`catalogue.yml` has the entries, `tables.yml` the tables of their schemas and what the flows carry. Both are facts of the program, as
+the prohibitions are: a plan says where they stand and who reaches them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+import msgspec
+
+from ground.mistake import Mistake, Mistakes
+from ip_plan import source
+from ip_plan.network import Level
+from ip_plan.schema import ServiceFile
+from ip_plan.source import Document
+
+State = Literal["application-running", "database-skeleton", "configurable", "not-infrastructure"]
+Type = Literal["text", "date", "boolean", "timestamptz", "jsonb", "numeric"]
+
+
+class Title(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The same words twice."""
+
+    zh: str
+    en: str
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One system (SYS-), database (DB-) or flow (FL-); the keys are explained at the top of catalogue.yml."""
+
+    id: str
+    title: Title
+    clause: str
+    state: State
+    at: dict[Level, tuple[str, ...]] = {}
+    duty: str = ""
+    service: str = ""
+    schema: str = ""
+    by: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
+    plan: str = ""
+    shown: str = ""
+    reason: str = ""
+    note: str = ""
+
+
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A key table of a schema."""
+
+    key: tuple[str, ...]
+    columns: dict[str, Type]
+    """Name → type, in their order."""
+    leaves: tuple[str, ...] = ()
+    """The columns that may leave production; empty: the table stays."""
+    from_: str = msgspec.field(default="", name="from")
+    """`schema.table` whose rows fill this one as they come."""
+    where: str = ""
+    """Which of them: a condition on the columns of `from`."""
+
+    @property
+    def outside(self) -> Table:
+        """The same table as it stands outside production: what leaves, and nothing else."""
+        columns = {name: kind for name, kind in self.columns.items() if name in self.leaves}
+        return msgspec.structs.replace(self, columns=columns)
+
+
+class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """tables.yml as values."""
+
+    stays: tuple[str, ...]
+    flows: dict[str, tuple[str, ...]]
+    """Flow of the catalogue → the schemas that it carries."""
+    schemas: dict[str, dict[str, Table]]
+    """Schema → its tables by name."""
+
+
+class Catalogue(msgspec.Struct, frozen=True):
+    """The entries by id, in their order, and the tables."""
+
+    entries: dict[str, Entry]
+    tables: Tables
+
+    def schemas(self, levels: Sequence[str], zone: str) -> tuple[str, ...]:
+        """The schemas that a centre of these levels keeps in `zone` for itself."""
+        return tuple(
+            entry.schema
+            for entry in self.entries.values()
+            if entry.schema and any(zone in entry.at.get(level, ()) for level in levels)  # type: ignore[call-overload]
+        )
+
+    def find(self, id: str) -> Entry:
+        """The entry of that id. Raises Mistakes (JB1502)."""
+        if id not in self.entries:
+            cure = "Leave the id out to see all of them."
+            raise Mistakes([Mistake("", None, None, "JB1502", id, "no entry of the catalogue has this id", cure)])
+        return self.entries[id]
+
+
+@cache
+def shipped() -> Catalogue:
+    """The catalogue of the source documents."""
+    folder = files("ip_plan")
+    return read((folder / "catalogue.yml").read_bytes(), (folder / "tables.yml").read_bytes(), "ip_plan")
+
+
+def read(entries: bytes, tables: bytes, folder: str = "") -> Catalogue:
+    """A catalogue from the bytes of its two files. Raises Mistakes (JB1001–1005, JB1501) with every mistake in them."""
+    mistakes: list[Mistake] = []
+    documents = []
+    for data, name in ((entries, "catalogue.yml"), (tables, "tables.yml")):
+        document, wrong = source.document(data, f"{folder}/{name}" if folder else name)
+        mistakes += wrong
+        documents.append(document)
+    listed, described = documents
+    if listed is None or described is None or mistakes:
+        raise Mistakes(mistakes)
+    try:
+        known = msgspec.convert(described.value, Tables)
+    except msgspec.ValidationError as error:
+        raise Mistakes([_wrong(described, (), "", str(error))]) from None
+    found: dict[str, Entry] = {}
+    places: dict[str, int] = {}
+    for index, row in enumerate(listed.value if isinstance(listed.value, list) else []):
+        name = str(row.get("id", index)) if isinstance(row, dict) else str(index)
+        try:
+            entry = msgspec.convert(row, Entry)
+        except msgspec.ValidationError as error:
+            mistakes.append(_wrong(listed, (index,), name, str(error)))
+            continue
+        if entry.id in found:
+            mistakes.append(_wrong(listed, (index, "id"), name, "this id stands twice"))
+        found[entry.id], places[entry.id] = entry, index
+    mistakes += [
+        _wrong(listed, (places[entry.id],), entry.id, what)
+        for entry in found.values()
+        for what in _faults(entry, found, known)
+    ]
+    mistakes += [_wrong(described, path, name, what) for path, name, what in _table_faults(known, found)]
+    if mistakes:
+        raise Mistakes(mistakes)
+    return Catalogue(found, known)
+
+
+def told(entry: Entry, known: Catalogue, services: Mapping[str, ServiceFile]) -> dict[str, str]:
+    """What people read of an entry, in order: every key that says something, with the ports of its service and its tables."""
+    ports = services[entry.service].ports if entry.service in services else ()
+    tables = known.tables.schemas.get(entry.schema, {})
+    carried = known.tables.flows.get(entry.id, ())
+    said = {
+        "id": entry.id,
+        "title": f"{entry.title.zh}  {entry.title.en}",
+        "clause": entry.clause,
+        "at": "; ".join(f"{level}: {', '.join(zones) or '-'}" for level, zones in entry.at.items()),
+        "state": entry.state,
+        "duty": entry.duty,
+        "service": " ".join((entry.service, *ports)),
+        "schema": entry.schema and f"{entry.schema}: {', '.join(tables)}",
+        "carries": ", ".join(carried),
+        "by": ", ".join(entry.by),
+        "rows": ", ".join(entry.rows),
+        "plan": entry.plan,
+        "shown": entry.shown,
+        "reason": entry.reason,
+        "note": entry.note,
+    }
+    return {key: value for key, value in said.items() if value}
+
+
+NEEDS: dict[State, tuple[str, ...]] = {
+    "application-running": ("shown",),
+    "database-skeleton": ("schema", "by"),
+    "configurable": ("plan",),
+    "not-infrastructure": ("reason",),
+}
+"""State → the keys of which one has to say what it rests on."""
+
+
+def _faults(entry: Entry, known: dict[str, Entry], tables: Tables) -> list[str]:
+    faults = [f"`by` names {other}, which is no entry" for other in entry.by if other not in known]
+    if not any(getattr(entry, key) for key in NEEDS[entry.state]):
+        faults.append(f"an entry that is {entry.state} needs `{'` or `'.join(NEEDS[entry.state])}`")
+    if entry.schema and entry.schema not in tables.schemas:
+        faults.append(f"the schema {entry.schema} has no tables")
+    return faults
+
+
+def _table_faults(tables: Tables, known: dict[str, Entry]) -> list[tuple[tuple[Any, ...], str, str]]:
+    faults: list[tuple[tuple[Any, ...], str, str]] = []
+    for flow, schemas in tables.flows.items():
+        unknown = [schema for schema in schemas if schema not in tables.schemas]
+        if unknown or flow not in known:
+            faults.append((("flows", flow), flow, f"unknown: {', '.join(unknown) or 'the flow'}"))
+    owned = {entry.schema for entry in known.values()}
+    for schema, listed in tables.schemas.items():
+        if schema not in owned:
+            faults.append((("schemas", schema), schema, "no entry of the catalogue has this schema"))
+        for name, table in listed.items():
+            path, full = ("schemas", schema, name), f"{schema}.{name}"
+            lacking = [column for column in (*table.key, *table.leaves) if column not in table.columns]
+            if lacking:
+                faults.append((path, full, f"no such column: {', '.join(lacking)}"))
+            if table.key[:1] != ("region",):
+                faults.append((path, full, "the key does not begin with the region"))
+            if kept := [column for column in table.leaves if column in tables.stays]:
+                faults.append((path, full, f"{', '.join(kept)} may not leave production"))
+            # Changes travel by their key (replica identity), so it has to be among what leaves.
+            if table.leaves and set(table.key) - set(table.leaves):
+                faults.append((path, full, "the key is not among what leaves"))
+            if table.from_:
+                there, _, other = table.from_.partition(".")
+                filled = tables.schemas.get(there, {}).get(other)
+                if filled is None or set(table.columns) - set(filled.leaves):
+                    faults.append((path, full, f"{table.from_} does not give all of its columns"))
+    return faults
+
+
+def _wrong(document: Document, path: tuple[Any, ...], subject: str, what: str) -> Mistake:
+    cure = "Compare it with its neighbours; the keys are explained at the top of the file."
+    return Mistake(document.file, *document.place(path), "JB1501", subject, what, cure)
