@@ -39,8 +39,8 @@ _PLAIN_VIEWS = re.compile(
     r"ip vpn-instance management|domain (name )?\S+|user-group \S+)$"
 )
 _PLAIN_BELOW = re.compile(
-    r"^(description|rule|step|authentication-mode scheme|protocol inbound ssh|idle-timeout|user-role|password hash|service-type ssh|"
-    r"authorization-attribute|version tls)\b"
+    r"^(description .*|rule .*|step \d+|authentication-mode scheme|protocol inbound ssh|idle-timeout .*|user-role .*|password hash .*|"
+    r"service-type ssh|authorization-attribute user-role .*|version tls1\.[23])$"
 )
 
 
