@@ -125,7 +125,7 @@ def _digest(*parts: str) -> str:
 def _services(rule: Rule) -> tuple[tuple[str, str], ...]:
     protocol, _, port = rule.port.partition("/")
     if protocol == "icmp":
-        return ((("icmp", "8"),) if rule.family == 4 else (("icmpv6", "128"),))
+        return (("icmp", "8"),) if rule.family == 4 else (("icmpv6", "128"),)
     if protocol == "proto":
         return (({"ospf": "89"}[port], ""),)
     return ((protocol, port),)

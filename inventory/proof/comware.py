@@ -181,7 +181,9 @@ class _Reader:
 
         def take(below: Block) -> None:
             match below.words:
-                case ("description", *_) | ("port", "link-mode", "route") | ("undo", "shutdown") | ("combo", "enable", _):
+                case (
+                    ("description", *_) | ("port", "link-mode", "route") | ("undo", "shutdown") | ("combo", "enable", _)
+                ):
                     pass
                 case ("vlan-type", "dot1q", "vid", vlan):
                     if physical.rpartition(".")[2] != vlan:
@@ -384,8 +386,8 @@ class _Reader:
                 if self.processes.get(family, ("",))[0] != process or (what == "ospf") != (family == 4):
                     raise Unknown(line, f"{' '.join(block.words)}: no such process")
                 options = paired(rest, {"route-policy", "med"}, line)
-                kind = "ospf" if family == 4 else "ospf6"
-                self.redistributes.append(frr.Origin(family, kind, options.get("route-policy", ""), line))
+                own = "ospf" if family == 4 else "ospf6"
+                self.redistributes.append(frr.Origin(family, own, options.get("route-policy", ""), line))
             case ("peer", address, *rest):
                 self._activated(family, spelled(address), rest, line)
             case _:

@@ -13,6 +13,7 @@ from ip_plan import plan as plans
 from ip_plan.compile import compiled
 from ip_plan.network import Network
 
+
 def rows(dialect: str, routing: str, office: str) -> list[dict[str, Any]]:
     """Every device that routes in one dialect: the models of routers and firewalls, and of offices."""
     models = {"router": routing, "firewall": routing, "access": office}
