@@ -233,8 +233,9 @@ class _Reader:
 
     def _joined(self, port: _Port, block: Block) -> None:
         """An interface's zone and OSPF, now that zones and processes are known."""
-        if port.zone and port.zone not in self.zones.zones:
-            raise Unknown(block.line, f"zone {port.zone} is not defined")
+        for below in block.below:
+            if below.words[:2] == ("zone-member", "security") and port.zone not in self.zones.zones:
+                raise Unknown(below.line, f"zone {port.zone} is not defined")
         if port.instance and port.zone:
             raise Unknown(block.line, f"{port.name} is in an instance and in a zone: that is not computed")
         each(block.below, partial(self._ospf_of, port), self.faults)
