@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-PROMPT: Final = r"(?m)^[\w.:-]{1,63}(?:\([\w.:-]{1,63}\))?[>#]\s*$"
-"""`name>`, `name#`, and `name(config-…)#` while it is configured."""
-PAGING_OFF: Final = "terminal length 0"
-FETCH: Final = "show running-config"
-ENTER: Final = "configure terminal"
-LEAVE: Final = "end"
-SAVE: Final = "write memory"
-CONFIRM: Final = (r"\[confirm\]\s*$|\[startup-config\]\?\s*$", "")
-"""What `write memory` may ask, and the answer: the return key."""
-ERROR: Final = r"(?m)^\s*(?:% (?:Invalid|Incomplete|Ambiguous|Unknown|Bad)|%.*(?:rror|not allowed|in use)|\^)"
-"""A line by which the device refuses a command."""
+from ground.terminal import Terminal
+
+TERMINAL: Final = Terminal(
+    # `name>`, `name#`, and `name(config-…)#` while it is configured.
+    prompt=r"(?m)^[\w.:-]{1,63}(?:\([\w.:-]{1,63}\))?[>#]\s*$",
+    paging_off="terminal length 0",
+    fetch="show running-config",
+    enter="configure terminal",
+    leave="end",
+    save="write memory",
+    # The answer is the return key.
+    confirm=(r"\[confirm\]\s*$|\[startup-config\]\?\s*$", ""),
+    error=r"(?m)^\s*(?:% ?(?:Invalid|Incomplete|Ambiguous|Unknown|Bad)|%.*(?:rror|not allowed|in use|being used)|\^)",
+)

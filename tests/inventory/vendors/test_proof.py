@@ -132,9 +132,9 @@ def test_every_file_has_every_section(whole: tuple[str, Network, Proof]) -> None
 
 
 PROMPTS = {
-    vrp.PROMPT: ["<640100-r1>", "[640100-r1]", "[640100-r1-bgp-af-ipv6]", "HRP_M<fw1>", "HRP_S[fw1-zone-wan]"],
-    comware.PROMPT: ["<640100-r1>", "[640100-r1]", "[640100-r1-bgp-default-ipv6]", "RBM_P<fw1>", "RBM_S[fw1]"],
-    iosxe.PROMPT: ["640100-r1>", "640100-r1#", "640100-r1(config)#", "640100-r1(config-router-af)#"],
+    vrp.TERMINAL.prompt: ["<640100-r1>", "[640100-r1]", "[640100-r1-bgp-af-ipv6]", "HRP_M<fw1>", "HRP_S[fw1-zone-wan]"],
+    comware.TERMINAL.prompt: ["<640100-r1>", "[640100-r1]", "[640100-r1-bgp-default-ipv6]", "RBM_P<fw1>", "RBM_S[fw1]"],
+    iosxe.TERMINAL.prompt: ["640100-r1>", "640100-r1#", "640100-r1(config)#", "640100-r1(config-router-af)#"],
 }
 
 
