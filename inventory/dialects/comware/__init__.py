@@ -59,6 +59,7 @@ def files(intent: Intent) -> list[File]:
         routing=routing,
         cables={cable.name: cable for cable in routing.cables},
         lists=lists(routing, INDEX),
+        spoken={neighbour.key for neighbour in routing.neighbours if neighbour.relation != "inside"},
         preference=PREFERENCE,
         metric=METRIC,
         zones=zoned.zones(intent),

@@ -84,6 +84,7 @@ def files(intent: Intent) -> list[File]:
         routing=routing,
         cables={cable.name: cable for cable in routing.cables},
         lists=lists(routing, SEQUENCE),
+        spoken={neighbour.key for neighbour in routing.neighbours if neighbour.relation != "inside"},
         preference=PREFERENCE,
         metric=METRIC,
         zone_of=lambda port: zoned.zone_of(intent.device.role, port),
