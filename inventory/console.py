@@ -36,6 +36,8 @@ class Effect(msgspec.Struct, frozen=True):
     """A line here or around has to begin with one of these words, or the device refuses."""
     passed: tuple[str, str] = ("", "")
     """Where a line begins with the first words and ends with the others, the device passes the command over in silence."""
+    idle: str = ""
+    """Regular expression for lines anywhere: where one of them is, the thing is in use, and the device refuses."""
     enters: str = ""
     """The mode that it enters; the command is the opening line of its section."""
     instead: str = ""
@@ -151,14 +153,14 @@ def _effects(behaviour: Behaviour) -> dict[tuple[str, str], list[_Ready]]:
 
 
 def _word(text: str) -> str:
-    """The word by which commands are looked up: the first, or the one after `no`."""
+    """The word by which commands are looked up: the first, or the one after `no` or `undo`; empty where it is a place."""
     words = text.split(" ", 2)
-    word = words[1] if words[0] == "no" and len(words) > 1 else words[0]
+    word = words[1] if words[0] in ("no", "undo") and len(words) > 1 else words[0]
     return word.partition("(")[0]
 
 
 def _find(effects: dict[tuple[str, str], list[_Ready]], mode: str, command: str) -> tuple[_Ready, re.Match[str]] | None:
-    for one in effects.get((mode, _word(command)), ()):
+    for one in (*effects.get((mode, _word(command)), ()), *effects.get((mode, ""), ())):
         if found := one.pattern.fullmatch(command):
             return one, found
     return None
@@ -169,6 +171,8 @@ def _take(terminal: _Terminal, command: str, ready: _Ready, found: re.Match[str]
     lines = _touched(terminal, terminal.at)
     if effect.needs and not _there(terminal, [_filled(words, found) for words in effect.needs]):
         raise Refusal(command, f"there is no `{_filled(effect.needs[0], found)}` yet")
+    if effect.idle and (user := _user(terminal, re.compile(_filled(effect.idle, found, re.escape)))):
+        raise Refusal(command, f"`{user}` uses it")
     if effect.passed[0]:
         begins, ends = (_filled(words, found) for words in effect.passed)
         if any(line.endswith(ends) and line != command for line in _beginning(lines, begins)):
@@ -189,6 +193,12 @@ def _take(terminal: _Terminal, command: str, ready: _Ready, found: re.Match[str]
             lines.insert(place, written)
 
 
+def _user(terminal: _Terminal, pattern: re.Pattern[str]) -> str:
+    """The first line anywhere that fits; empty: there is none."""
+    lines = ((*terminal.names[path], *_touched(terminal, path)) for path in terminal.names)
+    return next((line for listed in lines for line in listed if pattern.fullmatch(line)), "")
+
+
 def _beside(terminal: _Terminal, pattern: str, found: re.Match[str]) -> list[str]:
     """The opening lines in this section that fit a pattern."""
     plain = _filled(re.split(r"[(.\[]|\\[a-z]", pattern)[0], found).rstrip()
@@ -205,9 +215,10 @@ def _filled(text: str, found: re.Match[str], spelled: Callable[[str], str] = str
 
 
 def _there(terminal: _Terminal, wanted: Sequence[str]) -> bool:
-    """Whether a line of this section, or of one around it, begins with one of `wanted`."""
+    """Whether a line of this section, or of one around it, begins with one of `wanted`; lines that open sections count."""
     return any(
         next(iter(_beginning(_touched(terminal, terminal.at[:length]), words)), "")
+        or next(iter(_beginning(terminal.names[terminal.at[:length]], words)), "")
         for length in range(len(terminal.at), -1, -1)
         for words in wanted
     )

@@ -15,7 +15,7 @@ import msgspec
 from ground.mistake import Mistake
 from ip_plan.network import Choice, Device, Interface, Network
 
-VENDORS = ("vrp",)
+VENDORS = ("vrp", "comware", "iosxe")
 """Dialects whose devices get one configuration file each, from the model's port table."""
 USUAL = ("frr", "debian12")
 """What a device is when the plan says nothing: all that a twin runs."""
@@ -46,6 +46,11 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if kind == "wan":
             return self.wan.get(rank, "")
         return self.inside.get(peer.rpartition("-")[2], "") if kind == "inside" else self.zone
+
+    def interface(self, kind: str, peer: str, rank: str, number: int) -> str:
+        """The name of an interface on the device: a port of its own inside a site, else a subinterface."""
+        found = self.port(kind, peer, rank)
+        return found if kind == "inside" else f"{found}.{number}"
 
 
 @cache

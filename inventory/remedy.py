@@ -118,6 +118,8 @@ def _section(draft: _Draft, path: Path, old: Section | None, new: Section | None
         draft.kept.append(Difference(path[:-1], "extra", path[-1]))
     elif path[:-1] in draft.gone:
         draft.gone.add(path)
+        # It goes with the section around it, and so does its use of other things.
+        draft.removed.append((path[:-1], line))
     elif line.removal:
         draft.gone.add(path)
         _remove(draft, path[:-1], line)

@@ -22,7 +22,19 @@ from ground import files, tree, work
 from ground.mistake import Mistake, Mistakes
 from ground.tree import Tree
 from inventory import dns, models
-from inventory.dialects import bind, chrony, debian, frr, nftables, pgbackrest, postgresql, prometheus, vrp
+from inventory.dialects import (
+    bind,
+    chrony,
+    comware,
+    debian,
+    frr,
+    iosxe,
+    nftables,
+    pgbackrest,
+    postgresql,
+    prometheus,
+    vrp,
+)
 from inventory.dns import Serials, Server
 from inventory.file import File
 from inventory.intent import Intent, intent
@@ -95,7 +107,7 @@ class Written(msgspec.Struct, frozen=True):
 
 def of(intended: Intent, serials: Serials, *, lab: bool) -> Rendered:
     """The tree of one device."""
-    listed = vrp.files(intended) or [
+    listed = [*vrp.files(intended), *comware.files(intended), *iosxe.files(intended)] or [
         *debian.files(intended, lab=lab),
         *frr.files(intended),
         *nftables.files(intended),

@@ -117,7 +117,7 @@ class Grammar(msgspec.Struct, frozen=True):
 
     rules: Rules
     forms: dict[tuple[str, str], tuple[_Form, ...]]
-    """(kind of section, first word) → what the line may be."""
+    """(kind of section, first word; empty where that is a place) → what the line may be."""
     openers: dict[str, tuple[str, ...]]
     """Kind of section → the first words of lines that may open one inside it."""
     defaults: frozenset[str]
@@ -130,7 +130,7 @@ class Grammar(msgspec.Struct, frozen=True):
     def known(self, kind: str, line: str, places: Mapping[str, str]) -> Known | None:
         """What `line` is in a section of `kind`; None: no rule knows it."""
         word = line.partition(" ")[0]
-        for form in self.forms.get((kind, word), ()):
+        for form in (*self.forms.get((kind, word), ()), *self.forms.get((kind, ""), ())):
             if found := form.pattern.fullmatch(line):
                 own = found.groupdict(default="")
                 slot = (form.rule.form, *(own[name] for name in form.identity))
@@ -154,7 +154,7 @@ def grammar(rules: Rules) -> Grammar:
     for rule in rules.lines:
         form = _form(rule)
         word = rule.form.partition(" ")[0]
-        forms.setdefault((rule.at, word), []).append(form)
+        forms.setdefault((rule.at, "" if word[0] in "{<" else word), []).append(form)
         if rule.opens:
             openers.setdefault(rule.at, set()).add(word)
     return Grammar(

@@ -34,8 +34,11 @@ class Unknown(Exception):
         self.line, self.what = line, what
 
 
-def parse(source: str, sign: str) -> tuple[list[Block], list[Unknown]]:
-    """The blocks of a file by indentation, and the lines that stand too deep; `sign` begins comments and ends views."""
+def parse(source: str, sign: str, *, indented: bool = False) -> tuple[list[Block], list[Unknown]]:
+    """The blocks of a file by indentation, and the lines that stand too deep; `sign` begins comments and ends views.
+
+    `indented`: a line outside of views may stand one step in, as Comware prints it.
+    """
     top: list[Block] = []
     faults: list[Unknown] = []
     way: list[tuple[int, Block]] = []
@@ -49,7 +52,7 @@ def parse(source: str, sign: str) -> tuple[list[Block], list[Unknown]]:
         while way and way[-1][0] >= depth:
             way.pop()
         block = Block(tuple(text.split()), number, [])
-        if depth and not way:
+        if depth and not way and not (indented and depth == 1):
             faults.append(Unknown(number, f"{text}: indented, but below no line"))
             continue
         (way[-1][1].below if way else top).append(block)

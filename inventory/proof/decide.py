@@ -611,7 +611,7 @@ def _state(
         state, f"{state} packets"
     )
     what = f"{'stops' if passes else 'lets pass'} {packets} at {hook[0]}, {_between(hook)}"
-    cure = "Open the chain with `ct state established,related accept`, `ct state invalid drop` and `iif lo accept`."
+    cure = "Let answers and the device's own packets pass before any rule, and drop what belongs to no connection."
     near = [(ruleset.file, rule.line) for _, chain in ruleset.base_chains(hook[0]) for rule in chain.rules
             if any(m.field == "state" for m in rule.matches) or rule.key == "state"]  # fmt: skip
     near += [(ruleset.file, rule.line) for _, chain in ruleset.base_chains(hook[0]) for rule in chain.rules

@@ -120,7 +120,7 @@ def _identity(device: Device, config: frr.Config, wrong: Wrong) -> None:
     file = config.file
     if config.hostname != device.name:
         line = next((s.line for s in config.settings if s.words[0] == "hostname"), 1)
-        wrong("JB2411", file, line, f"hostname is {config.hostname or 'missing'}", f"Write `hostname {device.name}`.")
+        wrong("JB2411", file, line, f"hostname is {config.hostname or 'missing'}", f"Call it {device.name}.")
     ids = [(config.bgp.router_id, config.bgp.line)] if config.bgp else []
     ids += [(process.router_id, process.line) for process in config.ospf.values()]
     for value, line in ids:
@@ -142,14 +142,26 @@ def _identity(device: Device, config: frr.Config, wrong: Wrong) -> None:
     for words in refused:
         if words in said:
             line = next(s.line for s in config.settings if s.words == words)
-            wrong("JB2411", file, line, f"`{' '.join(words)}`: the device forwards nothing", "Delete the line.")
+            wrong(
+                "JB2411",
+                file,
+                line,
+                f"`{' '.join(words)}`: the device forwards nothing of this family",
+                "Delete the line.",
+            )
     for words in sorted(needed - said):
         if needed & said:
-            wrong("JB2411", file, 1, f"`{' '.join(words)}` is missing", "Render the device again.")
+            wrong(
+                "JB2411",
+                file,
+                1,
+                f"forwarding of {'IPv4' if words[0] == 'ip' else 'IPv6'} is not on",
+                "Render the device again.",
+            )
 
 
 def _references(config: frr.Config, wrong: Wrong) -> None:
-    """Names that are used must be defined, and defined ones used: FRR takes an unknown policy for a denial."""
+    """Names that are used must be defined, and defined ones used: FRR takes an unknown policy for a denial, VRP for a permit."""
     file = config.file
     used_maps: dict[str, int] = {}
     used_lists: dict[tuple[int, str], int] = {}
@@ -175,7 +187,7 @@ def _references(config: frr.Config, wrong: Wrong) -> None:
                 "JB2402",
                 file,
                 line,
-                f"route map {name} is not defined: FRR then denies everything",
+                f"route map {name} is not defined: what then passes, no two dialects agree on",
                 "Define it, or correct the name.",
             )
     for (family, name), line in used_lists.items():
@@ -324,9 +336,9 @@ def _ospf(
         return
     for family in (4, 6):
         process = config.ospf.get(family)
-        title = "ospf" if family == 4 else "ospf6"
+        title = "OSPFv2" if family == 4 else "OSPFv3"
         if process is None:
-            wrong("JB2415", config.file, 1, f"no `router {title}`", "Render the device again.")
+            wrong("JB2415", config.file, 1, f"{title} does not run", "Render the device again.")
             continue
         for item in device.interfaces:
             known = config.interfaces.get(item.name)
@@ -350,7 +362,13 @@ def _ospf(
         if device.loopback4:
             loopback = address_of(device.loopback4 if family == 4 else device.loopback6, "", 0)
             if routes.area_of(config, "lo", family, [loopback]) is None:
-                wrong("JB2415", config.file, process.line, f"{title} does not carry the loopback", "Add `lo`.")
+                wrong(
+                    "JB2415",
+                    config.file,
+                    process.line,
+                    f"{title} does not carry the loopback",
+                    "Run it on the loopback too.",
+                )
         areas = {name: found for name in config.interfaces if (found := routes.area_of(config, name, family, []))}
         usual = max((a for a, _ in areas.values()), key=[a for a, _ in areas.values()].count, default="")
         for name, (number, place) in areas.items():
@@ -365,11 +383,15 @@ def _ospf(
         hands_on = any(origin.what == "bgp" for origin in process.redistributes)
         if config.bgp and not hands_on:
             wrong(
-                "JB2415", config.file, process.line, f"{title} hears nothing of BGP's routes", "Add `redistribute bgp`."
+                "JB2415",
+                config.file,
+                process.line,
+                f"{title} hears nothing of BGP's routes",
+                "Hand BGP's routes to it.",
             )
         if paired and hands_on and process.external <= routes.DISTANCE["ibgp"]:
             what = f"{title} prefers what the other router brought in (distance {process.external}) to BGP's own (200)"
-            wrong("JB2415", config.file, process.line, what, f"Write `distance {title} external` above 200.")
+            wrong("JB2415", config.file, process.line, what, "Set the distance of external routes above 200.")
         elif process.external != 110 and process.external <= routes.DISTANCE["ibgp"]:
             what = (
                 f"distance of external routes is {process.external}: what the other router brought in hides BGP's own"
@@ -393,10 +415,10 @@ def _neighbours(
     bgp = config.bgp
     if not (device.asn or site.asn) or device.role == "firewall":
         if bgp:
-            wrong("JB2412", file, bgp.line, "BGP runs on a device without an AS number", "Delete `router bgp`.")
+            wrong("JB2412", file, bgp.line, "BGP runs on a device without an AS number", "Delete BGP.")
         return
     if bgp is None:
-        wrong("JB2412", file, 1, f"no `router bgp {device.asn or site.asn}`", "Render the device again.")
+        wrong("JB2412", file, 1, f"no BGP in AS {device.asn or site.asn}", "Render the device again.")
         return
     right: dict[str, tuple[str, int, str]] = {}
     for item in device.interfaces:
@@ -411,7 +433,7 @@ def _neighbours(
     have = {spelled(n.address): n for n in bgp.neighbours.values()}
     for text, (name, asn, _) in right.items():
         if text not in have:
-            wrong("JB2412", file, bgp.line, f"no session with {name} ({text.partition('/')[0]})", f"Add it with `remote-as {asn}`.",
+            wrong("JB2412", file, bgp.line, f"no session with {name} ({text.partition('/')[0]})", f"Add it with AS {asn}.",
                   [(file, n.line) for n in bgp.neighbours.values()])  # fmt: skip
     for text, neighbour in have.items():
         if text not in right:
@@ -426,10 +448,10 @@ def _neighbours(
         name, asn, peer_site = right[text]
         family = interval.family(neighbour.address)
         if not routes.matches_as(neighbour.remote_as, bgp.asn, asn):
-            what = f"remote-as of {name} is {neighbour.remote_as or 'missing'}"
-            wrong("JB2412", file, neighbour.line, what, f"Write `remote-as {asn}`.")
+            what = f"the AS of {name} is {neighbour.remote_as or 'missing'}"
+            wrong("JB2412", file, neighbour.line, what, f"Write AS {asn}.")
         if family not in neighbour.families:
-            cure = f"Add `neighbor {neighbour.address} activate`."
+            cure = f"Turn IPv{family} on for {neighbour.address}."
             wrong("JB2412", file, neighbour.line, f"IPv{family} of {name} is not activated", cure, [(file, bgp.line)])
         for other_family in neighbour.families - {family}:
             wrong("JB2412", file, neighbour.line, f"IPv{other_family} is activated over the session of IPv{family} with {name}",
@@ -448,8 +470,15 @@ def _neighbours(
             _bfd(neighbour, name, config, others.get(name), wrong)
         for way in ("in", "out"):
             if (family, way) not in neighbour.policies:
-                wrong("JB2414", file, neighbour.line, f"no policy of IPv{family} {way} for {name}", f"Add `route-map … {way}`.",
-                      [(file, bgp.line)])  # fmt: skip
+                cure = f"Give the session a policy for what {'comes in' if way == 'in' else 'goes out'}."
+                wrong(
+                    "JB2414",
+                    file,
+                    neighbour.line,
+                    f"no policy of IPv{family} {way} for {name}",
+                    cure,
+                    [(file, bgp.line)],
+                )
         if external:
             _grants(world, site, network.known_sites[peer_site], neighbour, name, config, family, wrong)
         theirs = others.get(name)
@@ -460,7 +489,9 @@ def _neighbours(
 def _bfd(neighbour: frr.Neighbour, name: str, config: frr.Config, other: Reading | None, wrong: Wrong) -> None:
     setting = neighbour.settings.get("bfd")
     if setting is None:
-        wrong("JB2413", config.file, neighbour.line, f"the session with {name} has no BFD", "Add `neighbor … bfd`.")
+        wrong(
+            "JB2413", config.file, neighbour.line, f"the session with {name} has no BFD", "Turn BFD on for the session."
+        )
         return
     if setting.words[3:4] != ("profile",):
         return
@@ -498,7 +529,7 @@ def _profile(title: str, used: int, config: frr.Config, other: Reading | None, n
             config.file,
             used,
             f"BFD profile {title} is not defined",
-            "Define it under `bfd`.",
+            "Define its timers.",
         )
         return
     values = {s.words for s in profile}

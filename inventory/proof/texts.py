@@ -8,9 +8,9 @@ import msgspec
 
 from ground import tree
 from ground.mistake import Mistake, Mistakes
-from inventory.proof import frr, networkd, nftables, vrp, zonefile
+from inventory.proof import comware, frr, iosxe, networkd, nftables, vrp, zonefile
 
-WHOLE = {"/vrpcfg.cfg": vrp.read}
+WHOLE = {"/vrpcfg.cfg": vrp.read, "/startup.cfg": comware.read, "/startup-config": iosxe.read}
 """Files that say all of a vendor's device, with their readers."""
 
 

@@ -6,17 +6,18 @@ neither routes nor packets are known and passed over; a line that is not known i
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 import msgspec
 
-from inventory.proof import frr, interval, nftables
+from inventory.proof import frr, interval, nftables, zoned
 from inventory.proof.blocks import Block, Unknown, each, parse, refuse
 from inventory.proof.frr import Setting
 from inventory.proof.nftables import Match
+from inventory.proof.reading import Reading
+from inventory.proof.words import area_number, canonical, mask_length, paired, spelled
 
 READER = "inventory/proof/vrp.py"
 PREFERENCES = ("20", "200", "200")
@@ -32,7 +33,6 @@ MANAGED: dict[str, tuple[tuple[str, int], ...]] = {
 """What `service-manage` decides before the security policy, once it is enabled on an interface."""
 BASIC = (("tcp", 179), ("udp", 3784), ("ospf", 0))
 """What passes unasked without `firewall packet-filter basic-protocol enable`."""
-NUMBERS = {"1": "icmp", "6": "tcp", "17": "udp", "47": "gre", "50": "esp", "51": "ah", "58": "icmpv6", "89": "ospf"}
 _PLAIN = re.compile(
     r"^(dns (resolve|server|domain)|ntp-service unicast-server|ssl policy \S+ type client|info-center|snmp-agent|"
     r"undo snmp-agent sys-info|undo telnet server enable|stelnet server enable|ssh (ipv6 )?server|undo http|"
@@ -42,13 +42,6 @@ _PLAIN_VIEWS = re.compile(r"^(acl (ipv6 )?(number )?\d+|aaa|user-interface (vty|
 _PLAIN_BELOW = re.compile(
     r"^(description|rule|step|role|manager-user|bind manager-user|authentication-mode|protocol inbound ssh|acl|idle-timeout)\b"
 )
-
-
-class Reading(msgspec.Struct, frozen=True):
-    """What one configuration says."""
-
-    routing: frr.Config
-    filter: nftables.Ruleset
 
 
 def read(source: str, file: str) -> Reading:
@@ -195,7 +188,7 @@ class _Reader:
                 case ("ip", "address", "dhcp-alloc"):
                     pass
                 case ("ip", "address", address, mask):
-                    port.settings.append(Setting(("ip", "address", f"{address}/{_length(mask)}"), below.line))
+                    port.settings.append(Setting(("ip", "address", f"{address}/{mask_length(mask)}"), below.line))
                 case ("ipv6", "address", address):
                     if six:
                         port.settings.append(Setting(("ipv6", "address", address.lower()), below.line))
@@ -254,7 +247,7 @@ class _Reader:
             case ("route-policy", name, "permit" | "deny" as verdict, "node", number):
                 self._route_policy(name, verdict == "permit", int(number), block)
             case ("ip", "route-static", address, mask, target, *rest):
-                self._static(4, f"{address}/{_length(mask)}", target, rest, block.line)
+                self._static(4, f"{address}/{mask_length(mask)}", target, rest, block.line)
             case ("ipv6", "route-static", address, length, target, *rest):
                 self._static(6, f"{address}/{length}", target, rest, block.line)
             case ("security-policy",):
@@ -295,7 +288,7 @@ class _Reader:
             case ("ospf", "enable", process, "area", area) | ("ospfv3", process, "area", area):
                 if self.processes.get(family, ("",))[0] != process:
                     raise Unknown(block.line, f"{kind} process {process} is not defined")
-                port.settings.append(Setting((*head, "area", _area(area)), block.line))
+                port.settings.append(Setting((*head, "area", area_number(area)), block.line))
             case (_, "network-type", "p2p"):
                 port.settings.append(Setting((*head, "network", "point-to-point"), block.line))
             case (_, "cost", value):
@@ -332,7 +325,7 @@ class _Reader:
                 if rest[:1] != ["permit-ibgp"]:
                     what = "import-route bgp without permit-ibgp: eBGP alone is not computed"
                     raise Unknown(block.line, what)
-                options = _pairs(rest[1:], {"cost", "route-policy"}, block.line)
+                options = paired(rest[1:], {"cost", "route-policy"}, block.line)
                 metric = int(options["cost"]) if "cost" in options else 1
                 origin = frr.Origin(family, "bgp", options.get("route-policy", ""), block.line, metric)
                 draft = replace(draft, redistributes=(*draft.redistributes, origin))
@@ -349,7 +342,7 @@ class _Reader:
             case ("undo", "default", "ipv4-unicast"):
                 self.default4 = False
             case ("peer", address, *rest):
-                self._peer(_spelled(address), rest, block.line)
+                self._peer(spelled(address), rest, block.line)
             case ("ipv4-family" | "ipv6-family" as kind, "unicast"):
                 family = 4 if kind == "ipv4-family" else 6
                 each(block.below, partial(self._family, family), self.faults)
@@ -396,12 +389,12 @@ class _Reader:
             case ("preference", _, _, _):
                 pass  # see _preferences
             case ("network", address, length):
-                prefix = f"{address}/{_length(length) if family == 4 else length}"
-                self.networks.append(frr.Origin(family, _canonical(prefix, family), "", line))
+                prefix = f"{address}/{mask_length(length) if family == 4 else length}"
+                self.networks.append(frr.Origin(family, canonical(prefix, family), "", line))
             case ("aggregate", address, length, *rest):
                 if set(rest) - {"detail-suppressed"}:
                     raise Unknown(line, " ".join(block.words))
-                prefix = _canonical(f"{address}/{_length(length) if family == 4 else length}", family)
+                prefix = canonical(f"{address}/{mask_length(length) if family == 4 else length}", family)
                 self.aggregates.append(frr.Aggregate(family, prefix, bool(rest), line))
             case ("import-route", what, *rest):
                 kind = {"direct": "connected", "static": "static", "ospf": "ospf", "ospfv3": "ospf6"}[what]
@@ -409,12 +402,12 @@ class _Reader:
                     if self.processes.get(family, ("",))[0] != rest[0] or (what == "ospf") != (family == 4):
                         raise Unknown(line, f"{' '.join(block.words)}: no such process")
                     rest = rest[1:]
-                options = _pairs(rest, {"route-policy", "med"}, line)
+                options = paired(rest, {"route-policy", "med"}, line)
                 self.redistributes.append(frr.Origin(family, kind, options.get("route-policy", ""), line))
             case ("peer", address, *rest):
-                self._activated(family, _spelled(address), rest, line)
+                self._activated(family, spelled(address), rest, line)
             case ("undo", "peer", address, "enable"):
-                self.peers[_spelled(address)].families.discard(family)
+                self.peers[spelled(address)].families.discard(family)
             case _:
                 raise Unknown(line, " ".join(block.words))
 
@@ -438,8 +431,8 @@ class _Reader:
             number, rest = int(rest[1]), rest[2:]
         if rest[0] not in ("permit", "deny"):
             raise Unknown(line, f"an entry of prefix list {name}")
-        options = _pairs(rest[3:], {"greater-equal", "less-equal"}, line)
-        _, base, length = interval.prefix(_canonical(f"{rest[1]}/{rest[2]}", family))
+        options = paired(rest[3:], {"greater-equal", "less-equal"}, line)
+        _, base, length = interval.prefix(canonical(f"{rest[1]}/{rest[2]}", family))
         low = int(options.get("greater-equal", length))
         high = int(options.get("less-equal", interval.BITS[family] if "greater-equal" in options else length))
         if not length <= low <= high <= interval.BITS[family]:
@@ -467,10 +460,10 @@ class _Reader:
         self.maps.setdefault(name, []).append(frr.Stanza(number, permit, block.line, tuple(matches), tuple(sets)))
 
     def _static(self, family: int, prefix: str, target: str, rest: Sequence[str], line: int) -> None:
-        options = _pairs(rest, {"preference", "description", "tag"}, line)
-        to = "blackhole" if target == "NULL0" else _spelled(target)
+        options = paired(rest, {"preference", "description", "tag"}, line)
+        to = "blackhole" if target == "NULL0" else spelled(target)
         distance = int(options.get("preference", STATIC_PREFERENCE))
-        self.statics.append(frr.Static(family, _canonical(prefix, family), to, distance, line))
+        self.statics.append(frr.Static(family, canonical(prefix, family), to, distance, line))
 
     def _security(self, block: Block) -> None:
         match block.words:
@@ -565,50 +558,29 @@ class _Reader:
                         raise Unknown(match.line, what)
 
     def ruleset(self) -> nftables.Ruleset:
-        """The security policy, the zones and what goes before them, as a table of three chains."""
+        """The security policy, the zones and what goes before them."""
         if self.policy is None:
             return nftables.Ruleset(self.file, (), True)
-        line, end = self.policy.line, self.policy.last
-        sets = {}
-        for name, (block, elements) in self.sets.items():
-            for family, kind in ((4, "ipv4_addr"), (6, "ipv6_addr")):
-                own = tuple(element for element in elements if interval.family(element) == family)
-                sets[f"{name}/{family}"] = nftables.Set(
-                    f"{name}/{family}", kind, ("interval",), block.line, block.last, own
-                )
-        chains = {
-            hook: nftables.Chain(
-                hook, line, end, tuple(self._chain(hook, line)), "filter", hook, 0,
-                "accept" if self.default[0] == "permit" else "drop", self.default[1] or line,
-            )
-            for hook in ("input", "forward", "output")
-        }  # fmt: skip
-        table = nftables.Table("inet", "security-policy", line, end, chains, sets)
-        return nftables.Ruleset(self.file, (table,), True, frozenset(self.untracked))
+        line = self.policy.line
+        action: nftables.Action = "accept" if self.default[0] == "permit" else "drop"
+        chains = {hook: list(self._chain(hook, line)) for hook in ("input", "forward", "output")}
+        named = {name: zoned.Named(block.line, block.last, tuple(held)) for name, (block, held) in self.sets.items()}
+        place = (line, self.policy.last)
+        return zoned.ruleset(self.file, place, named, chains, (action, self.default[1] or line), self.untracked)
 
     def _chain(self, hook: str, line: int) -> Iterator[nftables.Rule]:
-        held = tuple(sorted(name for zone in self.zones.values() for name in zone))
-        apart = tuple(port.name for port in self.ports.values() if port.instance)
-        if hook == "input":
-            yield nftables.Rule(line, (Match("iif", names=("lo",)),), "accept")
-        if hook == "forward" and apart:  # another instance has another table: nothing leads there
-            yield nftables.Rule(line, (Match("iif", names=apart),), "drop")
-            yield nftables.Rule(line, (Match("oif", names=apart),), "drop")
-        if hook != "output":  # an interface in no zone takes nothing
-            yield nftables.Rule(line, (Match("iif", True, held),), "drop")
-        if hook == "forward":
-            yield nftables.Rule(line, (Match("oif", True, held),), "drop")
-        yield nftables.Rule(line, (Match("state", names=("established", "related")),), "accept")
-        for family in {4, 6} - self.untracked:
-            yield nftables.Rule(line, (_of(family), Match("state", names=("invalid",))), "drop")
+        held = [name for zone in self.zones.values() for name in zone]
+        yield from zoned.outside(line, hook, held, [port.name for port in self.ports.values() if port.instance])
+        yield from zoned.states(line, sorted({4, 6} - self.untracked))
         if hook == "input":
             yield from self._managed()
         if not self.basic and hook != "output":
-            for kind in BASIC:
-                yield nftables.Rule(line, _kind(*kind), "accept")
+            for protocol, port in BASIC:
+                yield nftables.Rule(line, zoned.kind(protocol, port), "accept")
+        named = {name: zoned.Named(block.line, block.last, tuple(held)) for name, (block, held) in self.sets.items()}
         for rule in self.rules:
-            if not rule.disabled:
-                yield from self._expanded(rule, hook)
+            for one in self._meant(rule, hook):
+                yield from zoned.expanded(one, named)
         if not self.intrazone and hook == "forward":
             for zone in self.zones.values():
                 inside = tuple(sorted(zone))
@@ -620,94 +592,42 @@ class _Reader:
             if port.managed:
                 for what, kinds in MANAGED.items():
                     for kind in kinds:
-                        matches = (Match("iif", names=(port.name,)), *_kind(*kind))
+                        matches = (Match("iif", names=(port.name,)), *zoned.kind(*kind))
                         yield nftables.Rule(port.line, matches, "accept" if what in port.permitted else "drop")
 
-    def _expanded(self, rule: _Rule, hook: str) -> Iterator[nftables.Rule]:
-        """A rule at one hook: once for each family and service."""
-        entries, exits = self._side(rule.entries), self._side(rule.exits)
-        ways: list[Match] = []
-        if hook == "output":
-            if rule.entries and "local" not in rule.entries:
-                return
-        elif rule.entries:
-            if not entries:
-                return
-            ways.append(Match("iif", names=entries))
-        if hook == "input":
-            if rule.exits and "local" not in rule.exits:
-                return
-        elif rule.exits:
-            if not exits:
-                return
-            ways.append(Match("oif", names=exits))
-        for family in (4, 6):
-            sides = []
-            for field, conditions in (("saddr", rule.sources), ("daddr", rule.targets)):
-                made = self._addresses(field, conditions, family)
-                if conditions and made is None:
-                    break
-                sides += [made] if made else []
-            else:
-                for service in _services(rule.services, family, rule.line):
-                    matches = (*ways, _of(family), *sides, *service)
-                    yield nftables.Rule(rule.line, matches, "accept" if rule.action == "permit" else "drop", "", rule.comment)  # fmt: skip
+    def _meant(self, rule: _Rule, hook: str) -> Iterator[zoned.Rule]:
+        """The rule at one hook; nothing where it is not asked."""
+        if rule.disabled or (hook == "output" and rule.entries and "local" not in rule.entries):
+            return
+        if hook == "input" and rule.exits and "local" not in rule.exits:
+            return
+        services = tuple(_service(words, rule.line) for words in rule.services) or ((),)
+        yield zoned.Rule(
+            rule.line, rule.action == "permit", rule.comment, (4, 6),
+            self._side(rule.entries) if rule.entries and hook != "output" else None,
+            self._side(rule.exits) if rule.exits and hook != "input" else None,
+            tuple(f"@{value}" if what else value for what, value in rule.sources),
+            tuple(f"@{value}" if what else value for what, value in rule.targets),
+            services,
+        )  # fmt: skip
 
     def _side(self, zones: Iterable[str]) -> tuple[str, ...]:
         return tuple(sorted({name for zone in zones for name in self.zones[zone]}))
 
-    def _addresses(self, field: str, conditions: Sequence[tuple[str, ...]], family: int) -> Match | None:
-        """The condition in one family; None where nothing of the family is named."""
-        assert field in ("saddr", "daddr")
-        where: nftables.Field = "saddr" if field == "saddr" else "daddr"
-        listed: list[str] = []
-        names = []
-        for what, value in conditions:
-            elements = self.sets[value][1] if what else [value]
-            own = [element for element in elements if interval.family(element) == family]
-            listed += own
-            names += [value] if what and own else []
-        if not listed:
-            return None
-        if len(names) == len(conditions) == 1:
-            return Match(where, family=family, set=f"{names[0]}/{family}")
-        return Match(where, spans=tuple(sorted(interval.interval(e) for e in listed)), family=family)
 
-
-def _services(services: Sequence[tuple[str, ...]], family: int, line: int) -> Iterator[tuple[Match, ...]]:
-    """The conditions of each service in one family; one empty condition where a rule names none."""
-    if not services:
-        yield ()
-    for words in services:
-        protocol = NUMBERS.get(words[0], words[0])
-        match words[1:]:
-            case () if protocol not in ("tcp", "udp"):
-                yield _kind(protocol, None)
-            case ():
-                yield (Match("proto", names=(protocol,)),)
-            case ("destination-port", first):
-                yield _kind(protocol, int(first))
-            case ("destination-port", first, "to", last):
-                yield (Match("proto", names=(protocol,)), Match("dport", spans=((int(first), int(last)),)))
-            case ("icmp-type" | "icmpv6-type" as what, kind, *_) if what == f"{protocol}-type":
-                if (protocol == "icmp") == (family == 4):
-                    yield _kind(protocol, int(kind))
-            case _:
-                raise Unknown(line, f"service {' '.join(words)}")
-
-
-def _kind(protocol: str, number: int | None) -> tuple[Match, ...]:
-    """The conditions on protocol and port, or type of ICMP."""
-    own = Match("proto", names=(protocol,))
-    if number is None or protocol not in ("tcp", "udp", "icmp", "icmpv6"):
-        return (own,)
-    if protocol in ("icmp", "icmpv6"):
-        return (_of(4 if protocol == "icmp" else 6), own, Match("icmp", spans=((number, number),)))
-    return (own, Match("dport", spans=((number, number),)))
-
-
-def _of(family: int) -> Match:
-    return Match("family", names=(f"ipv{family}",))
+def _service(words: Sequence[str], line: int) -> tuple[Match, ...]:
+    """The conditions of a service."""
+    protocol = zoned.NUMBERS.get(words[0], words[0])
+    match words[1:]:
+        case ():
+            return zoned.kind(protocol)
+        case ("destination-port", first):
+            return zoned.kind(protocol, int(first))
+        case ("destination-port", first, "to", last):
+            return (Match("proto", names=(protocol,)), Match("dport", spans=((int(first), int(last)),)))
+        case ("icmp-type" | "icmpv6-type" as what, kind, *_) if what == f"{protocol}-type":
+            return zoned.kind(protocol, int(kind))
+    raise Unknown(line, f"service {' '.join(words)}")
 
 
 def _timers(words: Sequence[str], line: int) -> tuple[Setting, ...]:
@@ -717,45 +637,15 @@ def _timers(words: Sequence[str], line: int) -> tuple[Setting, ...]:
         "min-rx-interval": "receive-interval", "min-receive-interval": "receive-interval",
         "detect-multiplier": "detect-multiplier",
     }  # fmt: skip
-    options = _pairs(words, set(names), line)
+    options = paired(words, set(names), line)
     return tuple(Setting((names[name], str(int(value))), line) for name, value in options.items())
-
-
-def _pairs(words: Sequence[str], known: set[str], line: int) -> dict[str, str]:
-    """`a 1 b 2` as a mapping; every name has to be known."""
-    found = dict(zip(words[::2], words[1::2], strict=False))
-    if len(words) % 2 or set(found) - known:
-        raise Unknown(line, " ".join(words))
-    return found
-
-
-def _length(mask: str) -> int:
-    """`255.255.255.0` or `24` → 24. Raises ValueError for a mask with holes."""
-    return int(mask) if mask.isdigit() else ipaddress.ip_network(f"0.0.0.0/{mask}").prefixlen
 
 
 def _prefix(words: Sequence[str], line: int) -> str:
     """`10.0.0.0 mask 255.0.0.0`, `10.0.0.0 mask 8`, `10.0.0.0 8` or `3fff:: 20` as a prefix."""
     match list(words):
         case [address, "mask", length]:
-            return _canonical(f"{address}/{_length(length)}", 4)
+            return canonical(f"{address}/{mask_length(length)}", 4)
         case [address, length] if length.isdigit():
-            return _canonical(f"{address}/{length}", interval.family(address))
+            return canonical(f"{address}/{length}", interval.family(address))
     raise Unknown(line, f"address {' '.join(words)}")
-
-
-def _canonical(prefix: str, family: int) -> str:
-    """The prefix as the proof spells it. Raises ValueError when it has host bits or is of the other family."""
-    of, base, length = interval.prefix(prefix)
-    if of != family or interval.number(prefix.partition("/")[0]) != base:
-        raise ValueError(f"{prefix} is no prefix of IPv{family}")
-    return interval.spell(family, base, length)
-
-
-def _spelled(address: str) -> str:
-    """An address as the proof spells it. Raises ValueError."""
-    return interval.text(interval.number(address), interval.family(address))
-
-
-def _area(area: str) -> str:
-    return str(int(ipaddress.ip_address(area)) if "." in area else int(area))

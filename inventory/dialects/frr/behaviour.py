@@ -6,38 +6,7 @@ Each effect was seen on a running router: `tests/playbooks/test_push.py` puts th
 from __future__ import annotations
 
 from inventory.console import Behaviour, Effect
-
-
-def _takes(
-    mode: str, says: str, words: str, *, spares: str = "$^", below: bool = False, needs: tuple[str, ...] = ()
-) -> Effect:
-    """What takes away the lines that begin with `words`."""
-    return Effect(mode, says, writes="", erases=(words,), spares=spares, below=below, needs=needs)
-
-
-def _sets(
-    mode: str, words: str, value: str = ".+", *, needs: tuple[str, ...] = (), spares: str = "$^"
-) -> tuple[Effect, Effect]:
-    """A setting with one value: a new one replaces the old one; `no` asks for no value, and takes whichever it has."""
-    return (
-        Effect(mode, f"{words} ({value})", erases=(_as_said(words),), needs=needs, spares=spares),
-        _takes(mode, f"no {words}( .*)?", _as_said(words), spares=spares),
-    )
-
-
-def _switch(mode: str, words: str, *, needs: tuple[str, ...] = ()) -> tuple[Effect, Effect]:
-    """Something that is on or off."""
-    return Effect(mode, words, needs=needs), _takes(mode, f"no {words}", _as_said(words))
-
-
-def _as_said(words: str) -> str:
-    """The words of a pattern with its groups by number."""
-    said, number = "", 0
-    for part in words.split(" "):
-        number += part.startswith("(")
-        said += " " + (f"\\{number}" if part.startswith("(") else part)
-    return said[1:]
-
+from inventory.dialects.terminal import sets, switch, takes
 
 NEIGHBOUR = (r"neighbor \1 remote-as", r"neighbor \1 peer-group")
 
@@ -45,14 +14,14 @@ _TOP = (
     Effect("", r"hostname \S+", erases=("hostname",)),
     # It keeps the name.
     Effect("", "no hostname", writes=""),
-    *_sets("", "log (syslog|file|stdout|timestamp|facility)", ".*"),
+    *sets("", "log (syslog|file|stdout|timestamp|facility)", ".*"),
     Effect("", "log (syslog|stdout)"),
-    *_switch("", "service (integrated-vtysh-config|password-encryption)"),
+    *switch("", "service (integrated-vtysh-config|password-encryption)"),
     Effect("", "debug .+"),
-    _takes("", "no debug (.+)", r"debug \1"),
-    _takes("", "ip forwarding", "no ip forwarding"),
+    takes("", "no debug (.+)", r"debug \1"),
+    takes("", "ip forwarding", "no ip forwarding"),
     Effect("", "no ip forwarding"),
-    _takes("", "ipv6 forwarding", "no ipv6 forwarding"),
+    takes("", "ipv6 forwarding", "no ipv6 forwarding"),
     Effect("", "no ipv6 forwarding"),
     Effect(
         "",
@@ -60,9 +29,9 @@ _TOP = (
         erases=(r"access-list \1 seq \2",),
         passed=(r"access-list \1 seq", r" \3"),
     ),
-    _takes("", "no access-list (\\S+) seq (\\d+)( .*)?", r"access-list \1 seq \2"),
+    takes("", "no access-list (\\S+) seq (\\d+)( .*)?", r"access-list \1 seq \2"),
     Effect("", r"bgp as-path access-list (\S+) seq (\d+) .+", erases=(r"bgp as-path access-list \1 seq \2",)),
-    _takes("", r"no bgp as-path access-list (\S+) seq (\d+) .+", r"bgp as-path access-list \1 seq \2"),
+    takes("", r"no bgp as-path access-list (\S+) seq (\d+) .+", r"bgp as-path access-list \1 seq \2"),
     # The sections.
     Effect("", r"interface \S+", enters="interface"),
     Effect("", r"route-map (\S+) (?:permit|deny) (\d+)", enters="route-map", instead=r"route-map \1 (permit|deny) \2"),
@@ -82,9 +51,7 @@ _FAMILY = tuple(
     for effect in (
         # A second distance replaces the first; a route that is not there cannot be removed.
         Effect("", rf"{family} route (\S+) (\S+)( .*)?", erases=(rf"{family} route \1 \2",)),
-        _takes(
-            "", rf"no {family} route (\S+) (\S+)( .*)?", rf"{family} route \1 \2", needs=(rf"{family} route \1 \2",)
-        ),
+        takes("", rf"no {family} route (\S+) (\S+)( .*)?", rf"{family} route \1 \2", needs=(rf"{family} route \1 \2",)),
         # The same entry under another number is passed over, and the old one of this number stays.
         Effect(
             "",
@@ -92,69 +59,69 @@ _FAMILY = tuple(
             erases=(rf"{family} prefix-list \1 seq \2",),
             passed=(rf"{family} prefix-list \1 seq", r" \3"),
         ),
-        _takes("", rf"no {family} prefix-list (\S+) seq (\d+)( .*)?", rf"{family} prefix-list \1 seq \2"),
-        *_sets("", rf"{family} prefix-list (\S+) description"),
+        takes("", rf"no {family} prefix-list (\S+) seq (\d+)( .*)?", rf"{family} prefix-list \1 seq \2"),
+        *sets("", rf"{family} prefix-list (\S+) description"),
     )
 )
 
 _ROUTE_MAP = (
-    *_sets("route-map", "description"),
-    *_sets("route-map", "match (ip|ipv6) (address|next-hop|route-source) prefix-list", r"\S+"),
-    *_sets("route-map", "match (ip|ipv6) (address|next-hop|route-source)", r"\S+", spares=" prefix-list "),
-    *_sets("route-map", "match (as-path|interface|metric|tag|peer|source-protocol|local-preference|origin)"),
-    *_sets("route-map", "set (community|large-community|local-preference|metric|metric-type|origin|tag|weight)"),
-    *_sets("route-map", "set as-path (prepend|exclude)"),
-    *_sets("route-map", "set ip next-hop"),
-    *_sets("route-map", "set ipv6 next-hop (global|local)"),
-    *_sets("route-map", "call"),
-    *_sets("route-map", "on-match"),
+    *sets("route-map", "description"),
+    *sets("route-map", "match (ip|ipv6) (address|next-hop|route-source) prefix-list", r"\S+"),
+    *sets("route-map", "match (ip|ipv6) (address|next-hop|route-source)", r"\S+", spares=" prefix-list "),
+    *sets("route-map", "match (as-path|interface|metric|tag|peer|source-protocol|local-preference|origin)"),
+    *sets("route-map", "set (community|large-community|local-preference|metric|metric-type|origin|tag|weight)"),
+    *sets("route-map", "set as-path (prepend|exclude)"),
+    *sets("route-map", "set ip next-hop"),
+    *sets("route-map", "set ipv6 next-hop (global|local)"),
+    *sets("route-map", "call"),
+    *sets("route-map", "on-match"),
 )
 
 _ON = "allowas-in|as-override|default-originate|next-hop-self|remove-private-AS|route-reflector-client"
 
 _BGP = (
-    *_sets("bgp", "bgp router-id"),
+    *sets("bgp", "bgp router-id"),
     Effect("bgp", "no bgp default ipv4-unicast"),
-    _takes("bgp", "bgp default ipv4-unicast", "no bgp default ipv4-unicast"),
-    _takes("bgp", "no bgp (.+)", r"bgp \1"),
+    takes("bgp", "bgp default ipv4-unicast", "no bgp default ipv4-unicast"),
+    takes("bgp", "no bgp (.+)", r"bgp \1"),
     Effect("bgp", "bgp .+"),
-    *_sets("bgp", "timers bgp"),
+    *sets("bgp", "timers bgp"),
     # It takes every line of the neighbour, those of the address families included.
-    _takes("bgp", r"no neighbor (\S+)( remote-as \d+)?", r"neighbor \1", below=True),
-    _takes("bgp", r"no neighbor (\S+) peer-group", r"neighbor \1", below=True),
+    takes("bgp", r"no neighbor (\S+)( remote-as \d+)?", r"neighbor \1", below=True),
+    takes("bgp", r"no neighbor (\S+) peer-group", r"neighbor \1", below=True),
     Effect("bgp", r"neighbor (\S+) remote-as \S+", erases=(r"neighbor \1 remote-as",)),
     Effect("bgp", r"neighbor (\S+) peer-group"),
     Effect("bgp", r"neighbor (\S+) peer-group (\S+)", needs=(r"neighbor \2 peer-group",)),
     # A profile brings the session with it, and goes with it.
     Effect("bgp", r"neighbor (\S+) bfd", needs=NEIGHBOUR),
-    _takes("bgp", r"no neighbor (\S+) bfd", r"neighbor \1 bfd"),
-    *_sets("bgp", r"neighbor (\S+) bfd profile", needs=(r"neighbor \1 bfd",)),
-    *_sets("bgp", r"neighbor (\S+) timers connect", needs=NEIGHBOUR),
-    *_sets("bgp", r"neighbor (\S+) timers", needs=NEIGHBOUR, spares=" connect "),
-    *_sets(
+    takes("bgp", r"no neighbor (\S+) bfd", r"neighbor \1 bfd"),
+    *sets("bgp", r"neighbor (\S+) bfd profile", needs=(r"neighbor \1 bfd",)),
+    *sets("bgp", r"neighbor (\S+) timers connect", needs=NEIGHBOUR),
+    *sets("bgp", r"neighbor (\S+) timers", needs=NEIGHBOUR, spares=" connect "),
+    *sets(
         "bgp",
         r"neighbor (\S+) (advertisement-interval|description|local-as|password|port|update-source)",
         needs=NEIGHBOUR,
     ),
-    *_sets("bgp", r"neighbor (\S+) ebgp-multihop", r"\d+", needs=NEIGHBOUR),
-    *_switch(
+    *sets("bgp", r"neighbor (\S+) ebgp-multihop", r"\d+", needs=NEIGHBOUR),
+    *switch(
         "bgp",
         r"neighbor (\S+) (disable-connected-check|ebgp-multihop|passive|shutdown)",
         needs=NEIGHBOUR,
     ),
-    *_switch("bgp", r"neighbor (\S+) capability (\S+)", needs=NEIGHBOUR),
+    *switch("bgp", r"neighbor (\S+) capability (\S+)", needs=NEIGHBOUR),
     Effect("bgp", "address-family (?:ipv4|ipv6) unicast", enters="family"),
 )
 
 _ADDRESSES = (
     Effect("family", r"network (\S+)( .*)?", erases=(r"network \1",)),
-    _takes("family", r"no network (\S+)( .*)?", r"network \1"),
+    takes("family", r"no network (\S+)( .*)?", r"network \1"),
     Effect("family", r"aggregate-address (\S+)( .*)?", erases=(r"aggregate-address \1",)),
-    _takes("family", r"no aggregate-address (\S+)( .*)?", r"aggregate-address \1"),
+    takes("family", r"no aggregate-address (\S+)( .*)?", r"aggregate-address \1"),
     # A second line is added to the first, so that only the one for a protocol that is not there says what stands then.
     Effect("family", r"redistribute (\S+)( .*)?", passed=(r"redistribute \1", "")),
-    _takes("family", r"no redistribute (\S+)( .*)?", r"redistribute \1"),
-    *_switch("family", r"neighbor (\S+) activate", needs=NEIGHBOUR),
+    takes("family", r"no redistribute (\S+)( .*)?", r"redistribute \1"),
+    *switch("family", r"neighbor (\S+) activate", needs=NEIGHBOUR),
     *(
         effect
         for way, other in (("in", "out"), ("out", "in"))
@@ -165,7 +132,7 @@ _ADDRESSES = (
                 erases=(r"neighbor \1 \2",),
                 spares=f" {other}$",
             ),
-            _takes(
+            takes(
                 "family",
                 rf"no neighbor (\S+) (route-map|prefix-list) \S+ {way}",
                 r"neighbor \1 \2",
@@ -173,29 +140,29 @@ _ADDRESSES = (
             ),
         )
     ),
-    *_sets("family", r"neighbor (\S+) (maximum-prefix|weight)", needs=NEIGHBOUR),
-    *_switch("family", r"neighbor (\S+) soft-reconfiguration (\S+)", needs=NEIGHBOUR),
+    *sets("family", r"neighbor (\S+) (maximum-prefix|weight)", needs=NEIGHBOUR),
+    *switch("family", r"neighbor (\S+) soft-reconfiguration (\S+)", needs=NEIGHBOUR),
     Effect("family", rf"neighbor (\S+) ({_ON})( .*)?", erases=(r"neighbor \1 \2",), needs=NEIGHBOUR),
-    _takes("family", rf"no neighbor (\S+) ({_ON})( .*)?", r"neighbor \1 \2"),
+    takes("family", rf"no neighbor (\S+) ({_ON})( .*)?", r"neighbor \1 \2"),
 )
 
 _OSPF = (
-    *_sets("ospf", "ospf router-id"),
-    *_sets("ospf", "ospf6 router-id"),
+    *sets("ospf", "ospf router-id"),
+    *sets("ospf", "ospf6 router-id"),
     Effect("ospf", "log-adjacency-changes( detail)?", erases=("log-adjacency-changes",)),
-    _takes("ospf", "no log-adjacency-changes( detail)?", "log-adjacency-changes"),
-    *_sets("ospf", r"redistribute (\S+)", ".*"),
+    takes("ospf", "no log-adjacency-changes( detail)?", "log-adjacency-changes"),
+    *sets("ospf", r"redistribute (\S+)", ".*"),
     Effect("ospf", r"redistribute (\S+)", erases=(r"redistribute \1",)),
-    *_sets("ospf", "timers throttle (spf|lsa)"),
-    *_sets("ospf", "timers lsa min-arrival"),
-    *_sets("ospf", "distance (ospf|ospf6) (external|inter-area|intra-area)"),
+    *sets("ospf", "timers throttle (spf|lsa)"),
+    *sets("ospf", "timers lsa min-arrival"),
+    *sets("ospf", "distance (ospf|ospf6) (external|inter-area|intra-area)"),
 )
 
 _INTERFACE = (
-    *_sets("interface", "description"),
-    *_switch("interface", "shutdown"),
-    *_switch("interface", r"ip address (\S+)"),
-    *_switch("interface", r"ipv6 address (\S+)"),
+    *sets("interface", "description"),
+    *switch("interface", "shutdown"),
+    *switch("interface", r"ip address (\S+)"),
+    *switch("interface", r"ipv6 address (\S+)"),
 )
 
 _INTERFACE_OSPF = tuple(
@@ -204,12 +171,12 @@ _INTERFACE_OSPF = tuple(
     for effect in (
         # An area has to go before another one comes.
         Effect("interface", f"{words} area (\\S+)", passed=(f"{words} area", "")),
-        _takes("interface", f"no {words} area( .*)?", f"{words} area"),
+        takes("interface", f"no {words} area( .*)?", f"{words} area"),
         Effect("interface", f"{words} bfd"),
-        _takes("interface", f"no {words} bfd", f"{words} bfd"),
-        *_sets("interface", f"{words} bfd profile", needs=(f"{words} bfd",)),
-        *_switch("interface", f"{words} passive"),
-        *_sets(
+        takes("interface", f"no {words} bfd", f"{words} bfd"),
+        *sets("interface", f"{words} bfd profile", needs=(f"{words} bfd",)),
+        *switch("interface", f"{words} passive"),
+        *sets(
             "interface",
             f"{words} (cost|dead-interval|hello-interval|network|priority|retransmit-interval|transmit-delay)",
         ),
@@ -220,17 +187,17 @@ _BFD = (
     Effect("bfd", r"profile \S+", enters="profile"),
     Effect("bfd", r"no profile (\S+)", writes="", drops=r"profile \1"),
     # The three have no `no`; at their default they are not shown.
-    _takes("profile", "detect-multiplier 3", "detect-multiplier"),
-    _takes("profile", "receive-interval 300", "receive-interval"),
-    _takes("profile", "transmit-interval 300", "transmit-interval"),
+    takes("profile", "detect-multiplier 3", "detect-multiplier"),
+    takes("profile", "receive-interval 300", "receive-interval"),
+    takes("profile", "transmit-interval 300", "transmit-interval"),
     *(
         Effect("profile", rf"{words} \d+", erases=(words,))
         for words in ("detect-multiplier", "receive-interval", "transmit-interval")
     ),
-    *_switch("profile", "echo-mode"),
-    *_switch("profile", "passive-mode"),
-    *_sets("line", "access-class"),
-    *_sets("line", "exec-timeout"),
+    *switch("profile", "echo-mode"),
+    *switch("profile", "passive-mode"),
+    *sets("line", "access-class"),
+    *sets("line", "exec-timeout"),
 )
 
 BEHAVIOUR = Behaviour(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-PROMPT: Final = r"(?m)^(?:HRP_[MS])?(?:<[^<>\s]{1,246}>|\[[~*]?[^\[\]\s]{1,246}\])\s*$"
-"""`<name>` in the user view, `[name]` or `[name-view]` in the system view and below it."""
-PAGING_OFF: Final = "screen-length 0 temporary"
-FETCH: Final = "display current-configuration"
-ENTER: Final = "system-view"
-LEAVE: Final = "return"
-SAVE: Final = "save"
-CONFIRM: Final = (r"\[Y/N\]\s*:?\s*$", "Y")
-"""What `save` asks, and the answer."""
-ERROR: Final = r"(?m)^\s*(?:Error:|\^)"
-"""A line by which the device refuses a command."""
+from ground.terminal import Terminal
+
+TERMINAL: Final = Terminal(
+    # `<name>` in the user view, `[name]` or `[name-view]` in the system view and below it.
+    prompt=r"(?m)^(?:HRP_[MS])?(?:<[^<>\s]{1,246}>|\[[~*]?[^\[\]\s]{1,246}\])\s*$",
+    paging_off="screen-length 0 temporary",
+    fetch="display current-configuration",
+    enter="system-view",
+    leave="return",
+    save="save",
+    confirm=(r"\[Y/N\]\s*:?\s*$", "Y"),
+    error=r"(?m)^\s*(?:Error:|\^)",
+)

@@ -15,10 +15,16 @@ import msgspec
 
 from inventory.proof import Proof
 
-ADMINISTRATION = re.compile(
-    r"^(#|return|dns |ntp-service |ssl |info-center |(undo )?snmp-agent|undo telnet|stelnet |ssh |acl |aaa|user-interface )"
-)
-"""Views and lines that change neither routes nor packets."""
+ADMINISTRATION = {
+    "vrp": r"(#|return|dns |ntp-service |ssl |info-center |(undo )?snmp-agent|undo telnet|stelnet |ssh |acl |aaa|user-interface )",
+    "comware": r" ?(#|return|dns |ipv6 dns |ntp-service |ssl |info-center |snmp-agent|telnet |ssh |acl |line |role |local-user )",
+    "iosxe": r"(!|end|ip (domain|name-server|ssh)|no ip http|ntp |logging |snmp-server |aaa |username |parser |line |vrf |"
+    r"ip access-list standard|ipv6 access-list managers)",
+}
+"""Vendor → views and lines that change neither routes nor packets."""
+INNER = {"vrp": r" rule name ", "comware": r" (rule \d+ name |[a-z0-9])", "iosxe": r" class "}
+"""Vendor → lines below a view (in Comware also those that no view holds) that have a view of their own."""
+SIGN = {"vrp": "#", "comware": "#", "iosxe": "!"}
 ADDRESS = re.compile(r"(?<![\w.:-])(\d+\.\d+\.\d+\.\d+|[0-9a-f]*:[0-9a-f:]+)(?![\w.:-])")
 
 
@@ -43,16 +49,17 @@ def apply(text: str, mutation: Mutation) -> str:
     lines = text.split("\n")
     assert lines[mutation.line - 1] == mutation.before
     depth = len(mutation.before) - len(mutation.before.lstrip())
-    lines[mutation.line - 1] = " " * max(depth, 1) + "#" if mutation.after is None else mutation.after
+    sign = "!" if lines[-2] == "end" else "#"
+    lines[mutation.line - 1] = " " * max(depth, 1) + sign if mutation.after is None else mutation.after
     return "\n".join(lines)
 
 
-def draw(texts: dict[str, str], count: int, seed: int) -> list[Mutation]:
+def draw(vendor: str, texts: dict[str, str], count: int, seed: int) -> list[Mutation]:
     """As many changes, spread over kinds of change and kinds of line."""
     chance = random.Random(seed)
     kinds: dict[tuple[str, str], list[Mutation]] = {}
     for device, text in sorted(texts.items()):
-        for mutation in every(device, text):
+        for mutation in every(vendor, device, text):
             kinds.setdefault((mutation.kind, shape(mutation.before)), []).append(mutation)
     found: list[Mutation] = []
     names = sorted(kinds)
@@ -71,32 +78,60 @@ def shape(line: str) -> str:
     return " ".join(word for word in line.split() if re.fullmatch(r"[a-z]+(-[a-z]+)*6?", word))
 
 
-def every(device: str, text: str) -> Iterator[Mutation]:
+def every(vendor: str, device: str, text: str) -> Iterator[Mutation]:
     """Every change that a file can suffer."""
     lines = text.split("\n")
-    views = {number: view for view in _views(lines) for number in view}
+    views = {number: view for view in _views(vendor, lines) for number in view}
+    named = _named(lines, set(views.values())) if vendor == "iosxe" else {}
     # Where a rule that belongs to no flow fits no more, the default decides.
-    default = frozenset({lines.index(" default action deny") + 1})
+    default = [
+        number for number, line in enumerate(lines, 1) if re.match(r" default action deny|security-policy ip", line)
+    ]
     for number, line in enumerate(lines, 1):
         view = views.get(number)
-        if view is None or line.strip().startswith("#"):
+        if view is None or line.strip().startswith(SIGN[vendor]):
             continue
         opener = lines[min(view) - 1].strip()
-        near = view | default if opener.startswith("rule name base.") else view
+        near = view | frozenset(default) if re.match(r"rule (\d+ )?name base\.", opener) else view
+        near = near.union(*(named[word] for word in set(" ".join(lines[n - 1] for n in view).split()) if word in named))
         for kind, after in (("dropped", None), *changes(line)):
             # A view's first line holds what is below it: without it the rest is no text of the dialect.
             if after != line and not (after is None and len(view) > 1 and number == min(view)):
                 yield Mutation(device, number, kind, line, after, near, opener)
 
 
-def _views(lines: list[str]) -> Iterator[frozenset[int]]:
-    start, kept = 0, False
-    for number, line in enumerate([*lines, "#"], 1):
+def _named(lines: list[str], views: set[frozenset[int]]) -> dict[str, frozenset[int]]:
+    """Class, policy map or access list → its lines and those of the views that it names or that name it."""
+    opened: dict[str, frozenset[int]] = {}
+    for view in views:
+        words = lines[min(view) - 1].split()
+        if words[0] in ("class-map", "policy-map", "zone-pair") or words[1:2] == ["access-list"]:
+            title = words[2] if words[0] == "zone-pair" else words[-1]
+            opened[title] = opened.get(title, frozenset()) | view
+    found = dict(opened)
+    for view in views:
+        for number in view:
+            for word in lines[number - 1].split():
+                if word in opened:
+                    found[word] |= view
+                    title = lines[min(view) - 1].split()[-1]
+                    if title in opened:
+                        found[title] |= opened[word]
+    return found
+
+
+def _views(vendor: str, lines: list[str]) -> Iterator[frozenset[int]]:
+    start, kept, outer = 0, False, ""
+    for number, line in enumerate([*lines, SIGN[vendor]], 1):
         begins = bool(line) and not line.startswith(" ")
-        if begins or line.startswith(" rule name "):
+        outer = line if begins else outer
+        # In Comware lines outside of views stand one step in, behind a sign.
+        inner = re.match(INNER[vendor], line) and (vendor != "comware" or outer.startswith(("#", "security-policy")))
+        if begins or inner:
             if start and kept:
                 yield frozenset(range(start, number))
-            start, kept = number, line.startswith(" ") or not ADMINISTRATION.match(line)
+            start = number
+            kept = not re.match(ADMINISTRATION[vendor], line)
 
 
 def changes(line: str) -> Iterator[tuple[str, str]]:
@@ -105,6 +140,9 @@ def changes(line: str) -> Iterator[tuple[str, str]]:
         ("permit", "deny"),
         ("import", "export"),
         ("ip-prefix", "ipv6-prefix"),
+        ("inspect", "pass"),
+        ("in", "out"),
+        ("match-all", "match-any"),
         ("tcp", "udp"),
         ("source", "destination"),
     ):
@@ -113,8 +151,9 @@ def changes(line: str) -> Iterator[tuple[str, str]]:
                 yield "swapped", re.sub(rf"(?<![\w-]){word}(?!\w)", by, line, count=1)
                 break
     for pattern, step in (
-        (r"as-number |^bgp |destination-port |icmpv?6?-type |less-equal ", 1),
-        (r"local-preference ", -150), (r"apply cost ", 150), (r"detect-multiplier |hello |dead |ase ", 60), (r"dot1q ", 1),
+        (r"as-number |remote-as |bgp |destination-port |destination eq |\\beq |icmpv?6?-type |service-port icmpv?6? |less-equal |le ", 1),
+        (r"local-preference ", -150), (r"apply cost |set metric ", 150),
+        (r"detect-multiplier |multiplier |hello |dead |hello-interval |dead-interval |ase |external ", 60), (r"dot1q |dot1Q |vid ", 1),
     ):  # fmt: skip
         hit = re.search(rf"(?:{pattern})(\d+)(?![\w.:])", line)
         if hit and int(hit.group(1)) + step >= 0:
@@ -125,7 +164,11 @@ def changes(line: str) -> Iterator[tuple[str, str]]:
         last = hits[-1]
         if not last.group(1).startswith("255."):
             yield "moved", line[: last.start(1)] + str(ipaddress.ip_address(last.group(1)) + 1) + line[last.end(1) :]
-    hit = re.search(r"(?:route-policy|address-set|ip-prefix|ipv6-prefix|prefix-list|description|-zone) (\S+)", line)
+    hit = re.search(
+        r"(?:route-policy|route-map|address-set|ip-prefix|ipv6-prefix|prefix-list|description|-zone|-ip|access-group name|"
+        r"member security|type inspect) (\S+)",
+        line,
+    )
     if hit:
         yield "name", line[: hit.start(1)] + hit.group(1) + "X" + line[hit.end(1) :]
     hit = re.search(r"-zone (\S+)$", line)

@@ -13,11 +13,20 @@ from ip_plan.compile import compiled
 from ip_plan.folder import folder_of
 from ip_plan.network import Network
 
-VRP: list[dict[str, Any]] = [
-    {"role": "router", "dialect": "vrp", "model": "usg6655e", "reason": "test"},
-    {"role": "firewall", "dialect": "vrp", "model": "usg6655e", "reason": "test"},
-    {"role": "access", "dialect": "vrp", "model": "usg6525e", "reason": "test"},
-]
+
+def rows(dialect: str, routing: str, office: str) -> list[dict[str, Any]]:
+    """Every device that routes in one dialect: the models of routers and firewalls, and of offices."""
+    models = {"router": routing, "firewall": routing, "access": office}
+    return [{"role": role, "dialect": dialect, "model": model, "reason": "test"} for role, model in models.items()]
+
+
+ROWS = {
+    "vrp": rows("vrp", "usg6655e", "usg6525e"),
+    "comware": rows("comware", "f5000-ai-20", "f1000-ai-35"),
+    "iosxe": rows("iosxe", "c8300-1n1s-6t", "c8300-1n1s-6t"),
+}
+"""Vendor → the rows of `devices:` that make a whole plan his."""
+VRP = ROWS["vrp"]
 
 
 def folder(place: Path, devices: list[dict[str, Any]], **changes: Any) -> Path:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from ground import secret
-from inventory.dialects.vrp import session
+from inventory.dialects.comware import session as comware
+from inventory.dialects.iosxe import session as iosxe
+from inventory.dialects.vrp import session as vrp
 from inventory.proof import Proof, connection
 from inventory.proof.decide import World
 from inventory.render import render
@@ -17,11 +19,13 @@ from ip_plan.network import Network
 from tests import verdicts
 from tests.inventory.vendors import plans
 
-VENDORS: dict[str, list[dict[str, Any]]] = {"vrp": plans.VRP}
-MIXED = [
+MIXED: list[dict[str, Any]] = [
     {"role": "router", "region": "640000", "dialect": "vrp", "model": "usg6655e", "reason": "test"},
     {"role": "firewall", "region": "640300", "dialect": "vrp", "model": "usg6655e", "reason": "test"},
-    {"role": "access", "level": "county", "dialect": "vrp", "model": "usg6525e", "reason": "test"},
+    {"role": "router", "region": "640100", "dialect": "comware", "model": "f5000-ai-20", "reason": "test"},
+    {"role": "firewall", "region": "640000", "dialect": "iosxe", "model": "c8300-1n1s-6t", "reason": "test"},
+    {"role": "access", "level": "county", "dialect": "comware", "model": "f1000-ai-35", "reason": "test"},
+    {"role": "access", "level": "township", "dialect": "iosxe", "model": "c8300-1n1s-6t", "reason": "test"},
 ]
 SITES = ("640000:centre1", "640100:centre1", "640121:office1", "640121100:office1")
 SECTIONS = {
@@ -38,14 +42,48 @@ SECTIONS = {
         "firewall": ("bfd", "ospf 1 ", "ospfv3 1", " ospf bfd enable", " ospfv3 bfd enable", " rule name base.spoofed."),
         "access": ("ip route-static ", "ipv6 route-static ", " rule name base.spoofed."),
     },
+    "comware": {
+        "every": (
+            " sysname ", "acl basic 2000", "acl ipv6 basic 2000", "object-group ip address ", "object-group ipv6 address ",
+            "role name system-officer", "role name audit-officer", "role name security-officer", "local-user system-officer ",
+            " authorization-attribute user-role ", "interface GigabitEthernet1/0/0", "interface LoopBack0",
+            "security-zone name ", "security-policy ip", "security-policy ipv6", " dns server ", " ipv6 dns server ",
+            "ssl client-policy logs", " info-center loghost ", " info-center loghost ipv6 ", " snmp-agent usm-user v3 ",
+            " ssh server acl ", " ssh server ipv6 acl ", "line vty ", " password hash @secret:", " vlan-type dot1q vid ",
+            " ntp-service unicast-server ", " ntp-service ipv6 unicast-server ",
+        ),
+        "router": (" session state-machine mode loose", "bgp ", " address-family ipv4 unicast", " address-family ipv6 unicast",
+                   "  aggregate ", "  peer ", "ospf 1 ", "ospfv3 1", " ip prefix-list ", " ipv6 prefix-list ", "route-policy ",
+                   "  import-route ", " bfd min-transmit-interval "),
+        "firewall": ("ospf 1 ", "ospfv3 1", " ospf bfd enable", " ospfv3 bfd enable"),
+        "access": (" ip route-static ", " ipv6 route-static "),
+    },
+    "iosxe": {
+        "every": (
+            "hostname ", "ipv6 unicast-routing", "ip access-list standard managers", "ipv6 access-list managers6",
+            "ip access-list extended ", "ipv6 access-list ", "aaa new-model", "parser view system-officer",
+            "parser view audit-officer", "parser view security-officer", "username system-officer view ",
+            "interface GigabitEthernet0", "interface Loopback0", "zone security default", "zone security ",
+            "class-map type inspect match-all ", "policy-map type inspect ", "zone-pair security ", "ip name-server ",
+            "logging tls-profile ", "logging host ", "logging host ipv6 ", "snmp-server group monitoring v3 ",
+            "snmp-server user monitoring ", "line vty ", " access-class managers ", " ipv6 access-class managers6 ",
+            " secret 9 @secret:", " encapsulation dot1Q ", "ntp server ",
+        ),
+        "router": ("router bgp ", " address-family ipv4", " address-family ipv6", "  aggregate-address ", " neighbor ",
+                   "router ospf 1", "ipv6 router ospf 1", "ip prefix-list ", "ipv6 prefix-list ", "route-map ",
+                   "  redistribute ospf ", " bfd interval "),
+        "firewall": ("router ospf 1", "ipv6 router ospf 1", " ip ospf bfd", " ipv6 ospf bfd",
+                     "class-map type inspect match-any base.spoofed."),
+        "access": ("ip route ", "ipv6 route ", "class-map type inspect match-any base.spoofed."),
+    },
 }  # fmt: skip
 """Vendor → role → beginnings of lines, each of which every such device has."""
 
 
-@pytest.fixture(scope="module", params=VENDORS)
+@pytest.fixture(scope="module", params=plans.ROWS)
 def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Network, Proof]:
     vendor = str(request.param)
-    return vendor, *plans.proved(tmp_path_factory.mktemp(vendor), VENDORS[vendor])
+    return vendor, *plans.proved(tmp_path_factory.mktemp(vendor), plans.ROWS[vendor])
 
 
 def test_the_text_does_what_the_plan_says(whole: tuple[str, Network, Proof]) -> None:
@@ -59,7 +97,7 @@ def test_the_text_does_what_the_plan_says(whole: tuple[str, Network, Proof]) -> 
 def test_a_mix_of_dialects_is_proved_like_one(tmp_path: Path) -> None:
     network, proof = plans.proved(tmp_path, MIXED)
     assert proof.good, (proof.mistakes[:3], proof.findings[:3])
-    assert {d.dialect for d in network.devices.values() if d.role != "host"} == {"frr", "vrp"}
+    assert {d.dialect for d in network.devices.values() if d.role != "host"} == {"frr", "vrp", "comware", "iosxe"}
 
 
 def test_the_verdicts_written_by_hand_hold(whole: tuple[str, Network, Proof]) -> None:
@@ -93,9 +131,14 @@ def test_every_file_has_every_section(whole: tuple[str, Network, Proof]) -> None
     assert min(roles.values()) > 3
 
 
-@pytest.mark.parametrize(
-    "prompt", ["<640100-r1>", "[640100-r1]", "[640100-r1-bgp-af-ipv6]", "HRP_M<fw1>", "HRP_S[fw1-zone-wan]"]
-)
-def test_prompts_of_vrp(prompt: str) -> None:
-    assert re.search(session.PROMPT, f"display clock\r\n2026-01-01\n{prompt}")
-    assert not re.search(session.PROMPT, " rule name <x> [y]")
+PROMPTS = {
+    vrp.TERMINAL.prompt: ["<640100-r1>", "[640100-r1]", "[640100-r1-bgp-af-ipv6]", "HRP_M<fw1>", "HRP_S[fw1-zone-wan]"],
+    comware.TERMINAL.prompt: ["<640100-r1>", "[640100-r1]", "[640100-r1-bgp-default-ipv6]", "RBM_P<fw1>", "RBM_S[fw1]"],
+    iosxe.TERMINAL.prompt: ["640100-r1>", "640100-r1#", "640100-r1(config)#", "640100-r1(config-router-af)#"],
+}
+
+
+@pytest.mark.parametrize(("pattern", "prompt"), [(pattern, one) for pattern, all_ in PROMPTS.items() for one in all_])
+def test_prompts(pattern: str, prompt: str) -> None:
+    assert re.search(pattern, f"display clock\r\n2026-01-01\n{prompt}")
+    assert not re.search(pattern, " rule name <x> [y] #")

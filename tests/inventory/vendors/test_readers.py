@@ -1,4 +1,4 @@
-"""The reader of VRP: what it takes from a rendered text is the intent, and whatever it does not know is said with its line."""
+"""Readers of vendors: what they take from a rendered text is the intent, and whatever they do not know is said with its line."""
 
 from __future__ import annotations
 
@@ -10,15 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ground.mistake import Mistakes
-from inventory.dialects import vrp as writer
+from inventory.dialects import comware, iosxe, vrp
 from inventory.ends import Dual
 from inventory.filtering import Filter, NamedSet, Rule
 from inventory.intent import Administration, Intent, Port, Time
-from inventory.proof import frr, interval, vrp
+from inventory.proof import comware as comware_reader
+from inventory.proof import frr, interval
+from inventory.proof import iosxe as iosxe_reader
+from inventory.proof import vrp as vrp_reader
 from inventory.proof.decide import protocol
 from inventory.proof.nftables import Packet, verdict
+from inventory.proof.reading import Reading
 from inventory.routing import METRIC, PREFERENCE, Cable, Neighbour, Routing, Static
 from ip_plan.network import Device
+from tests.inventory.vendors import plans
+
+WRITERS = {"vrp": vrp.files, "comware": comware.files, "iosxe": iosxe.files}
+READERS = {"vrp": vrp_reader.read, "comware": comware_reader.read, "iosxe": iosxe_reader.read}
+EVERY = pytest.mark.parametrize("vendor", WRITERS)
 
 
 def prefixes(family: int, low: int = 8) -> st.SearchStrategy[str]:
@@ -105,10 +114,12 @@ def filters(draw: st.DrawFn, zones: bool) -> Filter:
     return Filter(not zones, lines, ("i-fw1",), (), tuple(named), tuple(dict.fromkeys(rules)))
 
 
-def intent(routing: Routing, filter: Filter, role: Any) -> Intent:
+def intent(vendor: str, routing: Routing, filter: Filter, role: Any) -> Intent:
     """The intent of a device with these; its interfaces are those that the strategies speak of."""
     kinds = INTERFACES if role == "router" else (*INTERFACES[2:], ("z-a", "zone"), ("z-b", "zone"))
-    device = Device("640100-r1", "640100:centre1", role, "r1.x", (), dialect="vrp", model="usg6655e")
+    device = Device(
+        "640100-r1", "640100:centre1", role, "r1.x", (), dialect=vendor, model=plans.ROWS[vendor][0]["model"]
+    )
     ports = tuple(
         Port(name, Dual((f"{host(2 * n, 4)}/31",), (f"{host(2 * n, 6)}/127",)), kind=kind, peer="640100-fw1", rank="primary", number=11 + n)
         for n, (name, kind) in enumerate(kinds)
@@ -120,9 +131,10 @@ def intent(routing: Routing, filter: Filter, role: Any) -> Intent:
     )  # fmt: skip
 
 
-def said(given: Intent) -> vrp.Reading:
-    (file,) = writer.files(given)
-    return vrp.read(file.content, "vrpcfg.cfg")
+def said(given: Intent) -> Reading:
+    vendor = given.device.dialect
+    (file,) = WRITERS[vendor](given)
+    return READERS[vendor](file.content, "file")
 
 
 EMPTY = Filter(True, ("w-0", "w-1", "i-fw1"), ("i-fw1",), (), (), ())
@@ -146,10 +158,11 @@ def wanted(texts: tuple[str, ...], family: int, within: bool) -> set[tuple[str, 
     return found
 
 
+@EVERY
 @given(routing=routings())
-@settings(max_examples=60, deadline=None)
-def test_routing_read_back_is_the_intent(routing: Routing) -> None:
-    config = said(intent(routing, EMPTY, "router")).routing
+@settings(max_examples=30, deadline=None)
+def test_routing_read_back_is_the_intent(vendor: str, routing: Routing) -> None:
+    config = said(intent(vendor, routing, EMPTY, "router")).routing
     bgp = config.bgp
     assert bgp and (bgp.asn, bgp.router_id, config.hostname) == (routing.asn, routing.router_id, "640100-r1")
     assert {(s.prefix, s.target, s.distance) for s in config.statics} == {
@@ -240,13 +253,14 @@ KINDS = [
 ]
 
 
-@given(st.data())
-@settings(max_examples=150, deadline=None)
-def test_the_filter_read_back_does_what_the_intent_says(data: st.DataObject) -> None:
+@EVERY
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_the_filter_read_back_does_what_the_intent_says(vendor: str, data: st.DataObject) -> None:
     zones = data.draw(st.booleans())
     filter = data.draw(filters(zones))
     role = "firewall" if zones else "router"
-    ruleset = said(intent(Routing("10.255.9.9", 0, "3fff:f::9", True), filter, role)).filter
+    ruleset = said(intent(vendor, Routing("10.255.9.9", 0, "3fff:f::9", True), filter, role)).filter
     names = ["i-fw1", "z-a", "z-b"] if zones else ["i-fw1", "w-0", "w-1"]
     edges = {4: [0], 6: [0]}
     for each in filter.sets:
@@ -268,14 +282,13 @@ def test_the_filter_read_back_does_what_the_intent_says(data: st.DataObject) -> 
 PLAIN = Routing("10.255.9.9", 4200000001, "3fff:f::9", True, (Cable("i-fw1", 10),), ("lo", "w-0", "w-1"))
 
 
-def text() -> str:
-    (file,) = writer.files(intent(PLAIN, EMPTY, "router"))
+def text(vendor: str = "vrp") -> str:
+    (file,) = WRITERS[vendor](intent(vendor, PLAIN, EMPTY, "router"))
     return file.content
 
 
-@pytest.mark.parametrize(
-    ("after", "line"),
-    [
+UNKNOWN = {
+    "vrp": [
         ("security-policy", " rule name late"),  # no action
         ("security-policy", "nat-policy"),
         ("interface LoopBack0", " nat server global 1.1.1.1"),
@@ -299,29 +312,89 @@ def text() -> str:
         ("#", "   peer 10.0.0.1 enable"),
         ("user-interface vty 0 4", " protocol inbound all"),
     ],
-)
-def test_what_is_not_known_is_said_with_its_line(after: str, line: str) -> None:
-    lines = text().splitlines()
+    "comware": [
+        ("security-policy ip", " rule name late"),  # no number
+        ("security-policy ip", " rule 70000 name late"),
+        ("security-policy ip", " default action permit"),
+        ("interface LoopBack0", " packet-filter 3000 inbound"),
+        ("interface LoopBack0", " shutdown"),
+        ("interface LoopBack0", " ospf enable 1 area 0.0.0.0"),  # VRP's form
+        ("interface GigabitEthernet1/0/1.11", " vlan-type dot1q vid 12"),
+        ("ospf 1 router-id 10.255.9.9", " filter-policy 2000 import"),
+        ("ospf 1 router-id 10.255.9.9", " import-route bgp cost 5"),
+        ("ospf 1 router-id 10.255.9.9", " import-route bgp4+ allow-ibgp"),  # of the other family
+        ("ospfv3 1", " preference 10"),
+        ("bgp 4200000001", " group x external"),
+        (" address-family ipv4 unicast", "  default-route imported"),
+        (" address-family ipv4 unicast", "  import-route ospf 7"),
+        ("route-policy FROM-OSPF4 permit node 10", " continue 20"),
+        (" snmp-agent", " ip route-static 10.0.0.1 8 NULL0"),  # host bits
+        (" snmp-agent", " ip prefix-list X index 10 permit 10.0.0.0 8 less-equal 33"),
+        (" snmp-agent", " ip prefix-list X index 65536 permit 10.0.0.0 8"),
+        (" snmp-agent", " ip ip-prefix X index 10 permit 10.0.0.0 8"),  # another vendor's
+        (" snmp-agent", " zone-pair security source Trust destination Local"),
+        ("security-zone name wan", " import interface GigabitEthernet1/0/0"),  # in another zone already
+        ("line vty 0 63", " protocol inbound all"),
+    ],
+    "iosxe": [
+        ("interface Loopback0", " ip nat inside"),
+        ("interface Loopback0", " shutdown"),
+        ("interface Loopback0", " ip access-group X in"),
+        ("interface Loopback0", " zone-member security nowhere"),
+        ("interface GigabitEthernet0/0/0.11", " encapsulation dot1Q 12"),
+        ("router ospf 1", " distribute-list X in"),
+        ("router ospf 1", " redistribute bgp 65000"),  # another AS
+        ("router ospf 1", " distance 90"),
+        ("router bgp 4200000001", " neighbor 10.0.0.1 peer-group"),
+        ("router bgp 4200000001", " distance bgp 200 20 20"),
+        (" address-family ipv4", "  default-information originate"),
+        (" address-family ipv4", "  redistribute ospf 7"),
+        ("route-map FROM-OSPF4 permit 10", " continue 20"),
+        ("no ip http server", "ip route 10.0.0.1 255.0.0.0 Null0"),  # host bits
+        ("no ip http server", "ip prefix-list X seq 10 permit 10.0.0.0/8 le 33"),
+        ("no ip http server", "sysname 640100-r1"),  # another vendor's
+        ("no ip http server", "control-plane"),
+        ("no ip http server", "zone-pair security x source wan destination nowhere"),
+        ("no ip http server", "zone-pair security x source wan destination self"),  # a second one
+        ("ip access-list standard managers", " 10 permit 10.0.0.1 255.0.0.0"),  # a mask, not a wildcard
+        ("policy-map type inspect wan_self", " class type inspect X"),
+        ("line vty 0 15", " transport input all"),
+    ],
+}  # fmt: skip
+"""Vendor → (line, what stands behind it and cannot be read)."""
+
+
+@pytest.mark.parametrize(("vendor", "after", "line"), [(v, *case) for v, cases in UNKNOWN.items() for case in cases])
+def test_what_is_not_known_is_said_with_its_line(vendor: str, after: str, line: str) -> None:
+    lines = text(vendor).splitlines()
     place = lines.index(after) + 1
     with pytest.raises(Mistakes) as caught:
-        vrp.read("\n".join([*lines[:place], line, *lines[place:]]), "vrpcfg.cfg")
-    assert {(m.file, m.code) for m in caught.value.found} == {("vrpcfg.cfg", "JB2401")}
+        READERS[vendor]("\n".join([*lines[:place], line, *lines[place:]]), "file")
+    assert {(m.file, m.code) for m in caught.value.found} == {("file", "JB2401")}
     assert place + 1 in {m.line for m in caught.value.found}
 
 
-def test_every_line_that_is_not_known_is_said_at_once() -> None:
+SIGNS = {"vrp": "#\n", "comware": "#\n", "iosxe": "!\n"}
+
+
+@EVERY
+def test_every_line_that_is_not_known_is_said_at_once(vendor: str) -> None:
+    # A sign inside a view ends none.
+    given = text(vendor).replace(f"\n{SIGNS[vendor]}", f"\n{SIGNS[vendor]}mystery\n")
     with pytest.raises(Mistakes) as caught:
-        vrp.read(text().replace("#\n", "#\nmystery\n"), "vrpcfg.cfg")
-    assert len(caught.value.found) == text().count("#\n")
+        READERS[vendor](given, "file")
+    assert len(caught.value.found) == given.count("\nmystery\n")
 
 
-def test_line_ends_of_windows_and_signs_between_views_change_nothing() -> None:
-    plain = vrp.read(text(), "vrpcfg.cfg")
-    assert vrp.read(text().replace("\n", "\r\n"), "vrpcfg.cfg") == plain
+@EVERY
+def test_line_ends_of_windows_change_nothing(vendor: str) -> None:
+    plain = READERS[vendor](text(vendor), "file")
+    assert READERS[vendor](text(vendor).replace("\n", "\r\n"), "file") == plain
 
 
+@EVERY
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8, 0.95, 0.999])
-def test_a_text_cut_off_is_never_taken_for_a_whole_one(share: float) -> None:
-    whole = text()
+def test_a_text_cut_off_is_never_taken_for_a_whole_one(vendor: str, share: float) -> None:
+    whole = text(vendor)
     with pytest.raises(Mistakes, match="cut off"):
-        vrp.read(whole[: int(len(whole) * share)], "vrpcfg.cfg")
+        READERS[vendor](whole[: int(len(whole) * share)], "file")

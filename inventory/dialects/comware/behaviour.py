@@ -1,0 +1,224 @@
+"""What Comware 7 does with commands in its system view, after H3C's command references of the SecPath firewalls (V7).
+
+No device was asked: docs/dialects.md names what stands on a page and what does not.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from inventory.console import Behaviour, Effect
+from inventory.dialects import terminal
+from inventory.dialects.terminal import takes
+
+sets, switch = partial(terminal.sets, undo="undo"), partial(terminal.switch, undo="undo")
+
+_TOP = (
+    Effect("", r"sysname \S+", erases=("sysname",)),
+    takes("", "undo sysname", "sysname"),
+    *sets("", "session state-machine mode", "strict|loose"),
+    *switch("", "security-zone intra-zone default permit"),
+    # Off as delivered, and not shown.
+    takes("", "telnet server disable", "telnet server enable"),
+    *switch("", r"dns domain (\S+)"),
+    *switch("", r"dns server (\S+)"),
+    *switch("", r"ipv6 dns server (\S+)"),
+    Effect("", r"object-group (?:ip|ipv6) address \S+", enters="group"),
+    Effect(
+        "",
+        r"undo object-group (ip|ipv6) address (\S+)",
+        writes="",
+        drops=r"object-group \1 address \2",
+        idle=r"(source|destination)-ip \2",
+    ),
+    # The object with this number is written over; the same one under a second number is refused.
+    Effect("group", r"(\d+) network (.+)", erases=(r"\1 network",)),
+    takes("group", r"undo (\d+)", r"\1", needs=(r"\1",)),
+    *sets("group", "description"),
+    Effect("", r"interface \S+", enters="interface"),
+    Effect("", r"undo interface (\S+[.]\d+|LoopBack\d+)", writes="", drops=r"interface \1"),
+    Effect("", r"security-zone name (?:Local|Trust|DMZ|Untrust|Management)", enters="factory zone"),
+    Effect("", r"security-zone name \S+", enters="zone"),
+    Effect(
+        "",
+        r"undo security-zone name (\S+)",
+        writes="",
+        drops=r"security-zone name \1",
+        idle=r"(source|destination)-zone \1",
+    ),
+    *switch("zone", r"import interface (\S+)"),
+    *switch("factory zone", r"import interface (\S+)"),
+    Effect("", r"ospf (\d+) router-id \S+", enters="ospf", instead=r"ospf \1 .*"),
+    Effect("", r"undo ospf (\d+)", writes="", drops=r"ospf \1 .*"),
+    Effect("", r"ospfv3 \d+", enters="ospf"),
+    Effect("", r"undo ospfv3 (\d+)", writes="", drops=r"ospfv3 \1"),
+    Effect("", r"bgp \d+", enters="bgp", alone=r"bgp \d+"),
+    Effect("", "undo bgp", writes="", drops=r"bgp \d+"),
+    *(
+        effect
+        for family in ("ip", "ipv6")
+        for effect in (
+            # An index that is taken keeps what it has.
+            Effect(
+                "", rf"{family} prefix-list (\S+) index (\d+) .+", passed=(rf"{family} prefix-list \1 index \2", "")
+            ),
+            takes("", rf"undo {family} prefix-list (\S+) index (\d+)", rf"{family} prefix-list \1 index \2"),
+            *sets("route-policy", f"if-match {family} address prefix-list", r"\S+"),
+            Effect("", rf"{family} route-static (\S+) (\S+) (\S+)( .*)?", erases=(rf"{family} route-static \1 \2 \3",)),
+            takes(
+                "",
+                rf"undo {family} route-static (\S+) (\S+) (\S+)",
+                rf"{family} route-static \1 \2 \3",
+                needs=(rf"{family} route-static \1 \2 \3",),
+            ),
+        )
+    ),
+    Effect(
+        "",
+        r"route-policy (\S+) (?:permit|deny) node (\d+)",
+        enters="route-policy",
+        instead=r"route-policy \1 (permit|deny) node \2",
+    ),
+    Effect("", r"undo route-policy (\S+) (permit|deny) node (\d+)", writes="", drops=r"route-policy \1 \2 node \3"),
+    *sets("route-policy", "apply (local-preference|cost)", r"\d+"),
+    Effect("", "security-policy (?:ip|ipv6)", enters="security-policy"),
+    Effect("security-policy", r"rule \d+ name (\S+)", enters="rule", instead=r"rule \d+ name \1"),
+    Effect("security-policy", r"undo rule name (\S+)", writes="", drops=r"rule \d+ name \1"),
+    *sets("rule", "description"),
+    *sets("rule", "action", "pass|drop"),
+    *switch("rule", r"source-zone (\S+)"),
+    *switch("rule", r"destination-zone (\S+)"),
+    *switch("rule", r"(source-ip|destination-ip) (\S+)"),
+    *switch("rule", r"(source-ip-host|destination-ip-host) (\S+)"),
+    *switch("rule", r"(source-ip-subnet|destination-ip-subnet) (\S+) (\S+)"),
+    *switch("rule", "service-port (.+)"),
+    *switch("", "snmp-agent"),
+    Effect("", r"snmp-agent mib-view included (\S+) \S+", erases=(r"snmp-agent mib-view included \1",)),
+    takes("", r"undo snmp-agent mib-view (\S+)", r"snmp-agent mib-view included \1"),
+    *sets("", "snmp-agent sys-info version", r"\S+"),
+    Effect("", r"snmp-agent group v3 (\S+) privacy( .*)?", erases=(r"snmp-agent group v3 \1",)),
+    takes("", r"undo snmp-agent group v3 (\S+) privacy", r"snmp-agent group v3 \1"),
+    *switch("", "ssh server enable"),
+    *sets("", "ssh server acl", r"\d+"),
+    Effect("", r"ssh server ipv6 acl ipv6 \d+", erases=("ssh server ipv6 acl",)),
+    takes("", "undo ssh server ipv6 acl", "ssh server ipv6 acl"),
+    Effect("", r"ssl client-policy \S+", enters="ssl"),
+    Effect(
+        "",
+        r"undo ssl client-policy (\S+)",
+        writes="",
+        drops=r"ssl client-policy \1",
+        idle=r"info-center .* ssl-client-policy \1",
+    ),
+    *sets("ssl", "version", r"\S+"),
+    *switch("", "info-center enable"),
+    Effect("", r"info-center source default loghost level \S+", erases=("info-center source default loghost",)),
+    takes("", "undo info-center source default loghost", "info-center source default loghost"),
+    Effect("", r"info-center loghost ipv6 (\S+)( .*)?", erases=(r"info-center loghost ipv6 \1",)),
+    takes("", r"undo info-center loghost ipv6 (\S+)", r"info-center loghost ipv6 \1"),
+    Effect("", r"info-center loghost ([0-9.]+)( .*)?", erases=(r"info-center loghost \1",)),
+    takes("", r"undo info-center loghost ([0-9.]+)", r"info-center loghost \1"),
+    *switch("", "ntp-service enable"),
+    Effect("", r"ntp-service unicast-server (\S+)( .*)?", erases=(r"ntp-service unicast-server \1",)),
+    takes("", r"undo ntp-service unicast-server (\S+)", r"ntp-service unicast-server \1"),
+    Effect("", r"ntp-service ipv6 unicast-server (\S+)( .*)?", erases=(r"ntp-service ipv6 unicast-server \1",)),
+    takes("", r"undo ntp-service ipv6 unicast-server (\S+)", r"ntp-service ipv6 unicast-server \1"),
+    Effect("", r"acl (?:ipv6 )?(?:basic|advanced) \d+", enters="acl"),
+    Effect("", r"undo acl (basic|advanced|ipv6 basic|ipv6 advanced) (\d+)", writes="", drops=r"acl \1 \2"),
+    *sets("acl", "description"),
+    Effect("acl", r"rule (\d+) (.+)", erases=(r"rule \1",), passed=("rule", r" \2")),
+    takes("acl", r"undo rule (\d+)", r"rule \1", needs=(r"rule \1",)),
+    Effect("", r"line (?:vty|con|aux) \d+( \d+)?", enters="line"),
+    *sets("line", "authentication-mode", r"\S+"),
+    *sets("line", "protocol inbound", r"\S+"),
+    *sets("line", "idle-timeout"),
+    Effect("", r"role name \S+", enters="role"),
+    Effect("", r"undo role name (\S+)", writes="", drops=r"role name \1", idle=r"authorization-attribute user-role \1"),
+    Effect("role", r"rule (\d+) .+", erases=(r"rule \1",)),
+    takes("role", r"undo rule (\d+)", r"rule \1"),
+    Effect("", r"local-user \S+ class manage", enters="user"),
+    Effect("", r"undo local-user (\S+) class manage", writes="", drops=r"local-user \1 class manage"),
+    *switch("user", r"service-type (\S+)"),
+    Effect("user", r"authorization-attribute user-role (\S+)", needs=(r"role name \1",)),
+    takes("user", r"undo authorization-attribute user-role (\S+)", r"authorization-attribute user-role \1"),
+)
+
+_INTERFACE = (
+    *sets("interface", "description"),
+    Effect("interface", r"vlan-type dot1q vid \d+", erases=("vlan-type dot1q vid",)),
+    takes("interface", "undo vlan-type dot1q vid", "vlan-type dot1q vid"),
+    # It takes the addresses with it.
+    Effect("interface", r"ip binding vpn-instance \S+", erases=("ip binding", "ip address", "ipv6 address")),
+    takes("interface", "undo ip binding vpn-instance", "ip binding"),
+    Effect("interface", r"ip address (dhcp-alloc|\S+ \S+)", erases=("ip address",)),
+    takes("interface", "undo ip address( dhcp-alloc)?", "ip address"),
+    *switch("interface", r"ipv6 address (\S+)"),
+    *switch("interface", "shutdown"),
+    *sets("interface", "bfd (min-transmit-interval|min-receive-interval|detect-multiplier)", r"\d+"),
+    *(
+        effect
+        for words in ("ospf", "ospfv3")
+        for effect in (
+            # An area has to go before another one comes.
+            Effect("interface", rf"{words} (\d+) area \S+", passed=(rf"{words} \1 area", ""), needs=(rf"{words} \1",)),
+            takes("interface", rf"undo {words} (\d+) area", rf"{words} \1 area"),
+            *sets("interface", f"{words} (network-type|cost)", r"\S+"),
+            *sets("interface", f"{words} timer (hello|dead)", r"\d+"),
+            *switch("interface", f"{words} bfd enable"),
+        )
+    ),
+)
+
+_OSPF = (
+    *sets("ospf", "router-id", r"\S+"),
+    Effect("ospf", r"import-route (bgp|bgp4[+]) .*", passed=(r"import-route \1", "")),
+    takes("ospf", r"undo import-route (bgp|bgp4[+])", r"import-route \1"),
+    *sets("ospf", "preference ase", r"\d+"),
+    Effect("ospf", r"preference \d+", erases=("preference",), spares=" ase "),
+    takes("ospf", "undo preference", "preference", spares=" ase "),
+    *switch("ospf", r"silent-interface (\S+)"),
+    *sets("ospf", "spf-schedule-interval"),
+    Effect("ospf", r"area \S+", enters="area"),
+    Effect("ospf", r"undo area (\S+)", writes="", drops=r"area \1"),
+)
+
+PEER = (r"peer \1 as-number",)
+
+_BGP = (
+    *sets("bgp", "router-id", r"\S+"),
+    Effect("bgp", r"timer keepalive \d+ hold \d+", erases=("timer",)),
+    takes("bgp", "undo timer", "timer"),
+    Effect("bgp", r"peer (\S+) as-number \d+", passed=(r"peer \1 as-number", "")),
+    takes("bgp", r"undo peer (\S+)", r"peer \1", below=True),
+    *switch("bgp", r"peer (\S+) bfd", needs=PEER),
+    *switch("bgp", r"peer (\S+) ignore", needs=PEER),
+    *sets("bgp", r"peer (\S+) (description|connect-interface)", needs=PEER),
+    Effect("bgp", "address-family (?:ipv4|ipv6) unicast", enters="family"),
+    *sets("family", "preference"),
+    *switch("family", r"network (\S+) (\S+)"),
+    Effect("family", r"aggregate (\S+) (\S+)( detail-suppressed)?", erases=(r"aggregate \1 \2",)),
+    takes("family", r"undo aggregate (\S+) (\S+)", r"aggregate \1 \2"),
+    Effect("family", r"import-route (\S+)( \d+)?( .*)?", erases=(r"import-route \1",)),
+    takes("family", r"undo import-route (\S+)( \d+)?", r"import-route \1"),
+    *switch("family", r"peer (\S+) (enable|next-hop-local)", needs=PEER),
+    *(
+        effect
+        for way, other in (("import", "export"), ("export", "import"))
+        for effect in (
+            Effect(
+                "family",
+                rf"peer (\S+) route-policy \S+ {way}",
+                erases=(r"peer \1 route-policy",),
+                spares=f" {other}$",
+                needs=PEER,
+            ),
+            takes("family", rf"undo peer (\S+) route-policy \S+ {way}", r"peer \1 route-policy", spares=f" {other}$"),
+        )
+    ),
+)
+
+BEHAVIOUR = Behaviour(
+    effects=(*_TOP, *_INTERFACE, *_OSPF, *_BGP),
+    leaves=frozenset({"quit"}),
+    vanishing=frozenset({"interface", "family", "line", "security-policy", "factory zone"}),
+)

@@ -1,0 +1,243 @@
+"""How IOS-XE's lines hang together, as its terminal takes them and `show running-config` shows them.
+
+Source: Cisco's IOS-XE 17 command references and configuration guides; docs/dialects.md says what was not compared with a page.
+"""
+
+from __future__ import annotations
+
+from inventory.rules import Guard, Rule, Rules
+
+MANAGEMENT = "GigabitEthernet0"
+"""The interface that reaches the device itself."""
+PEER = "neighbour {peer}"
+
+_TOP = (
+    Rule("hostname <name>", remove="no hostname"),
+    Rule("vrf definition {vrf}", opens="vrf", gives=("vrf {vrf}",)),
+    Rule("address-family {family}", at="vrf", opens="vrf family"),
+    Rule("aaa new-model", gives=("aaa",)),
+    Rule("aaa {what:authentication|authorization} {kind} {list} <how+>", uses=("aaa",)),
+    Rule("aaa session-id <how>"),
+    Rule("ip domain name <name>", remove="no ip domain name"),
+    Rule("ip name-server {address}"),
+    Rule("ipv6 unicast-routing"),
+    Rule("parser view {view}", opens="view", gives=("view {view}",), uses=("aaa",)),
+    Rule("commands {words+}", at="view"),
+    Rule("class-map type inspect {how:match-all|match-any} {class}", opens="class", gives=("class {class}",)),
+    Rule("description <text+>", at="class", remove="no description"),
+    Rule("match access-group name {list}", at="class", uses=("access-list {list}",)),
+    Rule("match protocol {protocol}", at="class"),
+    Rule("policy-map type inspect {policy}", opens="policy", gives=("policy-map {policy}",)),
+    Rule("class type inspect {class}", at="policy", opens="action", uses=("class {class}",)),
+    Rule("class class-default", at="policy", opens="action", remove=""),
+    *(Rule(words, at="action", once="action") for words in ("inspect", "pass", "drop", "drop log")),
+    Rule("zone security {zone}", opens="zone", gives=("zone {zone}",)),
+    Rule("description <text+>", at="zone", remove="no description"),
+    Rule(
+        "zone-pair security {pair} source <source> destination <target>",
+        opens="pair",
+        over=False,
+        remove="no zone-pair security {pair}",
+        uses=("zone {source}", "zone {target}"),
+        gives=("pair {pair}",),
+    ),
+    Rule("service-policy type inspect <policy>", at="pair", over=False, uses=("policy-map {policy}",)),
+    Rule("interface {interface:\\S+[.]\\d+}", opens="interface", gives=("interface {interface}",)),
+    Rule("interface {interface:Loopback[0-9]+}", opens="interface", gives=("interface {interface}",)),
+    Rule("interface {interface}", opens="interface", remove=""),
+    Rule("router ospf {process}", opens="ospf", gives=("ip ospf {process}",)),
+    Rule("ipv6 router ospf {process}", opens="ospf", gives=("ipv6 ospf {process}",)),
+    # One instance: another number cannot be written over it.
+    Rule("router bgp <asn>", opens="bgp", over=False, gives=("router bgp",)),
+    Rule("no ip http {what}", remove="ip http {what}"),
+    Rule("ip ssh version <version>", remove="no ip ssh version"),
+    # One route a prefix and next hop: another distance is another value of it.
+    Rule("ip route {prefix} {mask} {via} [<distance>]", remove="no ip route {prefix} {mask} {via}"),
+    Rule("ipv6 route {prefix} {via} [<distance>]", remove="no ipv6 route {prefix} {via}"),
+    Rule("ip access-list {kind:standard|extended} {list}", opens="entries", gives=("access-list {list}",)),
+    Rule("ipv6 access-list {list}", opens="entries", gives=("access-list {list}",)),
+    # A number that is taken has to go first; the same entry under a second number is refused.
+    Rule("{number:[0-9]+} <entry+>", at="entries", remove="no {number}", over=False, once="entry {list} {entry}"),
+    Rule(
+        "sequence {number} <entry+>",
+        at="entries",
+        remove="no sequence {number}",
+        over=False,
+        once="entry {list} {entry}",
+    ),
+    *(
+        Rule(
+            f"{family} prefix-list {{list}} seq {{seq}} <entry+>",
+            remove=f"no {family} prefix-list {{list}} seq {{seq}}",
+            over=False,
+            gives=(f"{family} prefix-list {{list}}",),
+            once=f"{family} prefix-list {{list}} {{entry}}",
+        )
+        for family in ("ip", "ipv6")
+    ),
+    Rule("route-map {map} <action> {seq}", opens="route-map", gives=("route-map {map}",)),
+    # A second list is added to the first.
+    Rule("match ip address prefix-list <list>", at="route-map", over=False, uses=("ip prefix-list {list}",)),
+    Rule("match ipv6 address prefix-list <list>", at="route-map", over=False, uses=("ipv6 prefix-list {list}",)),
+    Rule("set {what:local-preference|metric} <value>", at="route-map"),
+    Rule("description <text+>", at="route-map", remove="no description"),
+    Rule("logging {what:trap|source-interface} <value>", remove="no logging {what}"),
+    Rule("logging tls-profile {profile}", opens="tls", gives=("tls {profile}",)),
+    Rule(
+        "logging host ipv6 {address} transport tls profile <profile>",
+        remove="no logging host ipv6 {address}",
+        uses=("tls {profile}",),
+    ),
+    Rule(
+        "logging host {address} transport tls profile <profile>",
+        remove="no logging host {address}",
+        uses=("tls {profile}",),
+    ),
+    Rule("logging host ipv6 {address}"),
+    Rule("logging host {address}"),
+    Rule("snmp-server group {group} v3 <how+>", remove="no snmp-server group {group} v3 priv", over=False),
+    Rule("snmp-server view {view} {tree} <how>", remove="no snmp-server view {view} {tree}"),
+    Rule("line {kind} {first} [{last}]", opens="line", remove=""),
+    Rule("access-class {list} in [<where>]", at="line", over=False, uses=("access-list {list}",)),
+    Rule("ipv6 access-class {list} in", at="line", over=False, uses=("access-list {list}",)),
+    Rule("exec-timeout <value+>", at="line", remove="no exec-timeout"),
+    Rule("transport input <what+>", at="line", remove="no transport input"),
+    Rule("ntp server {address} [<how+>]", remove="no ntp server {address}"),
+)
+
+_INTERFACE = (
+    Rule("description <text+>", at="interface", remove="no description"),
+    Rule("encapsulation dot1Q <vlan>", at="interface", gives=("vlan of {interface}",)),
+    Rule(
+        "vrf forwarding <vrf>",
+        at="interface",
+        over=False,
+        remove="no vrf forwarding",
+        uses=("vrf {vrf}",),
+        gives=("vrf of {interface}",),
+    ),
+    Rule(
+        "ip address <address> <mask>",
+        at="interface",
+        remove="no ip address",
+        uses=("vlan of {interface}", "vrf of {interface}"),
+    ),
+    Rule("ip address dhcp", at="interface", remove="no ip address", uses=("vrf of {interface}",)),
+    Rule("ipv6 address {address}", at="interface", uses=("vlan of {interface}",)),
+    Rule("ipv6 nd ra suppress all", at="interface"),
+    Rule("no ip {what:redirects|proxy-arp|unreachables}", at="interface", remove="ip {what}"),
+    Rule("zone-member security <zone>", at="interface", over=False, uses=("zone {zone}",)),
+    Rule("bfd interval <timers+>", at="interface", remove="no bfd interval", gives=("bfd of {interface}",)),
+    Rule("shutdown", at="interface"),
+    *(
+        rule
+        for words in ("ip ospf", "ipv6 ospf")
+        for rule in (
+            Rule(
+                f"{words} {{what:cost|dead-interval|hello-interval|network}} <value>",
+                at="interface",
+                remove=f"no {words} {{what}}",
+            ),
+            Rule(f"{words} bfd", at="interface", uses=("bfd of {interface}",)),
+            Rule(f"{words} <process> area <area>", at="interface", over=False, uses=(words + " {process}",)),
+        )
+    ),
+)
+
+_OSPF = (
+    Rule("router-id <id>", at="ospf", remove="no router-id"),
+    Rule("timers throttle spf <value+>", at="ospf", remove="no timers throttle spf"),
+    Rule(
+        "redistribute bgp {asn} [metric <metric>] [route-map <map>]",
+        at="ospf",
+        remove="no redistribute bgp {asn}",
+        over=False,
+        uses=("route-map {map}", "router bgp"),
+    ),
+    Rule("passive-interface {interface}", at="ospf"),
+    Rule("distance ospf external <value>", at="ospf", remove="no distance ospf external"),
+)
+
+_BGP = (
+    Rule("bgp router-id <id>", at="bgp", remove="no bgp router-id"),
+    Rule("bgp log-neighbor-changes", at="bgp"),
+    Rule("no bgp default ipv4-unicast", at="bgp", remove="bgp default ipv4-unicast", gives=("activation by name",)),
+    Rule("timers bgp <value+>", at="bgp", remove="no timers bgp"),
+    Rule(
+        "neighbor {peer} remote-as <asn>",
+        at="bgp",
+        over=False,
+        remove="no neighbor {peer}",
+        gives=(PEER,),
+        uses=("activation by name",),
+    ),
+    Rule("neighbor {peer} fall-over bfd", at="bgp", of=PEER),
+    Rule(
+        "neighbor {peer} {what:description|update-source} <value+>",
+        at="bgp",
+        of=PEER,
+        remove="no neighbor {peer} {what}",
+    ),
+    Rule("neighbor {peer} timers <value+>", at="bgp", of=PEER, remove="no neighbor {peer} timers"),
+    Rule("neighbor {peer} shutdown", at="bgp", of=PEER),
+    Rule("address-family {afi} [{safi}]", at="bgp", opens="family", remove=""),
+    Rule("bgp redistribute-internal", at="family"),
+    Rule("network {prefix} mask {mask}", at="family"),
+    Rule("network {prefix}", at="family"),
+    Rule("aggregate-address {prefix:\\S+:\\S*} [<how>]", at="family", remove="no aggregate-address {prefix}"),
+    Rule("aggregate-address {prefix} {mask} [<how>]", at="family", remove="no aggregate-address {prefix} {mask}"),
+    # What a second line says is added to what the first said.
+    Rule(
+        "redistribute {protocol} [{process:[0-9]+}] [metric <metric>] [route-map <map>]",
+        at="family",
+        remove="no redistribute {protocol} {process}",
+        over=False,
+        uses=("route-map {map}",),
+    ),
+    # Last of all: a neighbour that is on without its policies takes and gives everything.
+    Rule("neighbor {peer} activate", at="family", of=PEER, uses=("policy of {peer}",)),
+    Rule("neighbor {peer} next-hop-self", at="family", of=PEER),
+    Rule(
+        "neighbor {peer} route-map <map> {way:in|out}",
+        at="family",
+        of=PEER,
+        uses=("route-map {map}",),
+        gives=("policy of {peer}",),
+    ),
+)
+
+RULES = Rules(
+    name="iosxe",
+    lines=(*_TOP, *_INTERFACE, *_OSPF, *_BGP),
+    leaves=(("", "exit"), ("family", "exit-address-family"), ("vrf family", "exit-address-family")),
+    first=r"hostname ",
+    last="end",
+    noise=(
+        "!",
+        "Building configuration...",
+        "Current configuration ",
+        "Last configuration change",
+        "version ",
+        "no ip address",
+        "negotiation auto",
+        "no shutdown",
+    ),
+    guards=(
+        Guard(
+            f"^interface {MANAGEMENT}$",
+            r"shutdown|(no )?ip(v6)? address .*|no ip address|(no )?vrf forwarding.*",
+            f"{MANAGEMENT} is the way to the device",
+            refused=True,
+        ),
+        Guard(f"^interface {MANAGEMENT}$", ".*", f"{MANAGEMENT} is the way to the device"),
+        Guard(
+            "^line vty ",
+            r"no transport input.*|transport input (none|telnet)",
+            "SSH is the way to the device",
+            refused=True,
+        ),
+        Guard("^line vty ", ".*", "the terminals are the way to the device"),
+        Guard("^$", r"(no )?aaa .*", "who may come in is decided there"),
+        Guard("access-list (standard )?managers6?$", ".*", "administrators come from these prefixes"),
+    ),
+)

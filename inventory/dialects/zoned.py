@@ -1,0 +1,131 @@
+"""What the packet filters of vendors have in common: interfaces in zones, and rules between zones, without any dialect's words."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from inventory.filtering import Filter, Rule
+from inventory.intent import Intent, Port
+
+WAN, INSIDE, LOCAL = "wan", "inside", "local"
+"""Zones of several interfaces, and the device itself; every other zone has one interface and is called as it is."""
+PRIORITIES = [number for number in range(1, 101) if number not in (5, 50, 85, 100)]
+"""Of security zones: unique, 1 to 100; those that a firewall has from the factory have the others."""
+MANAGED = (("tcp", "22"), ("udp", "161"))
+"""What the management path is for: SSH and SNMP."""
+
+
+class Zone(msgspec.Struct, frozen=True):
+    """A security zone with the logical names of the interfaces in it."""
+
+    name: str
+    priority: int
+    ports: tuple[str, ...]
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """One rule between zones. Empty zones, ends or services mean any of them."""
+
+    name: str
+    flow: str
+    entries: tuple[str, ...]
+    exits: tuple[str, ...]
+    """`local`: the device itself."""
+    family: int = 0
+    """0: both."""
+    sources: tuple[str, ...] = ()
+    """Prefixes, or `@` and the name of a set."""
+    targets: tuple[str, ...] = ()
+    services: tuple[tuple[str, str], ...] = ()
+    """(protocol, port or type): `tcp` and `5432`, `icmp` and `8`, `89` and nothing."""
+    permit: bool = True
+
+    def families(self) -> tuple[int, ...]:
+        """The families that it speaks of."""
+        return (self.family,) if self.family else (4, 6)
+
+    def of(self, family: int) -> Policy | None:
+        """The rule in one family; None where it has no end or service there."""
+        if family not in self.families():
+            return None
+        sources, targets = (
+            tuple(end for end in ends if end.startswith("@") or (":" in end) == (family == 6))
+            for ends in (self.sources, self.targets)
+        )
+        services = tuple(kind for kind in self.services if kind[0] != ("icmp" if family == 6 else "icmpv6"))
+        lost = (self.sources and not sources) or (self.targets and not targets) or (self.services and not services)
+        if lost:
+            return None
+        return msgspec.structs.replace(self, family=family, sources=sources, targets=targets, services=services)
+
+
+def zone_of(role: str, port: Port) -> str:
+    """The zone of an interface. An office's lines each have their own: what it carries for others is said line by line."""
+    if port.kind == "inside":
+        return INSIDE
+    return WAN if port.kind == "wan" and role != "access" else port.name
+
+
+def zones(intent: Intent) -> list[Zone]:
+    """The zones of a device, in the order of its interfaces."""
+    held: dict[str, list[Port]] = {}
+    for port in intent.ports:
+        held.setdefault(zone_of(intent.device.role, port), []).append(port)
+    shared = {WAN: PRIORITIES[0], INSIDE: PRIORITIES[1]}
+    return [
+        Zone(name, shared.get(name) or PRIORITIES[ports[0].number - 9], tuple(port.name for port in ports))
+        for name, ports in held.items()
+    ]
+
+
+def policies(intent: Intent, filter: Filter) -> list[Policy]:
+    """The rules of a device, those that deny first. A rule's name says its flow and, by a hash, its zones and ends."""
+    role = intent.device.role
+    zone = {port.name: zone_of(role, port) for port in intent.ports}
+    groups = {
+        "@lines": tuple(dict.fromkeys(zone[name] for name in filter.lines)),
+        "@inside": tuple(dict.fromkeys(zone[name] for name in filter.inside)),
+    }
+    found = [Policy("base.self", "base:self", (LOCAL,), ())]
+    # Neighbour discovery (RFC 4861 4.3, 4.4).
+    neighbours = (("icmpv6", "135"), ("icmpv6", "136"))
+    found.append(Policy("base.neighbours", "base:neighbours", (), (LOCAL,), 6, services=neighbours))
+    for guard in filter.guards:
+        name = f"base.spoofed.{zone[guard.interface]}"
+        lies = (guard.v4, guard.v6)
+        found.append(Policy(name, "base:spoofed", groups["@lines"], (), sources=lies, permit=False))
+    together: dict[tuple[str, str, str, str, str, int], list[Rule]] = {}
+    for rule in filter.rules:
+        together.setdefault((rule.flow, rule.entry, rule.exit, rule.source, rule.target, rule.family), []).append(rule)
+    for (flow, entry, exit, source, target, family), rules in together.items():
+        entries = groups.get(entry) or (zone[entry],)
+        exits = (groups.get(exit) or (zone[exit],)) if exit else (LOCAL,)
+        # A name has 32 characters at most; the digest keeps it, whatever rules come and go beside it.
+        name = f"{flow[:23]}.{_digest(flow, entry, exit, source, target, str(family))}"
+        services = tuple(kind for rule in rules for kind in _services(rule))
+        sides = ((source,) if source else (), (target,) if target else ())
+        found.append(Policy(name, flow, entries, exits, family, *sides, services))
+    if filter.forwards:
+        everywhere = tuple(dict.fromkeys(zone.values()))
+        found.append(Policy("base.forward", "base:forward", everywhere, everywhere))
+    for down, up, prefixes in filter.through:
+        behind = (*prefixes.v4, *prefixes.v6)
+        digest = _digest(down, up)
+        found.append(Policy(f"base.through.out.{digest}", "base:through", (zone[down],), (zone[up],), 0, behind))
+        found.append(Policy(f"base.through.in.{digest}", "base:through", (zone[up],), (zone[down],), 0, (), behind))
+    return found
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
+
+
+def _services(rule: Rule) -> tuple[tuple[str, str], ...]:
+    protocol, _, port = rule.port.partition("/")
+    if protocol == "icmp":
+        return (("icmp", "8"),) if rule.family == 4 else (("icmpv6", "128"),)
+    if protocol == "proto":
+        return (({"ospf": "89"}[port], ""),)
+    return ((protocol, port),)

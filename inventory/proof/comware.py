@@ -1,0 +1,583 @@
+"""Reader of a Comware 7 configuration, after H3C's command references: the routes a device takes and gives, and what it lets through.
+
+It gives what the readers of FRR and nftables give, under the logical names that the interfaces are described by. Lines that change
+neither routes nor packets are known and passed over; a line that is not known is a mistake with its place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+
+import msgspec
+
+from inventory.proof import frr, interval, nftables, zoned
+from inventory.proof.blocks import Block, Unknown, each, parse, refuse
+from inventory.proof.frr import Setting
+from inventory.proof.nftables import Match
+from inventory.proof.reading import Reading
+from inventory.proof.words import area_number, canonical, leads, mask_length, paired, spelled
+
+READER = "inventory/proof/comware.py"
+PREFERENCES = ("20", "200", "200")
+"""Of eBGP, iBGP and own routes: what `routes.py` computes with. Comware's own are 255, 255 and 130."""
+OSPF_PREFERENCE = "110"
+"""Of OSPF's inner routes, likewise. Comware's own is 10, before eBGP."""
+STATIC_PREFERENCE = 60
+OSPF4, OSPF6 = ("ip", "ospf"), ("ipv6", "ospf6")
+ZONES = ("Local", "Trust", "DMZ", "Untrust", "Management")
+"""Zones that are there without being made."""
+TIMERS = {"min-transmit-interval": "transmit-interval", "min-receive-interval": "receive-interval",
+          "detect-multiplier": "detect-multiplier"}  # fmt: skip
+_PLAIN = re.compile(
+    r"^(version|telnet server disable|undo telnet server|dns (domain|server)|ipv6 dns server|snmp-agent|ssh (server|user)|info-center|"
+    r"ntp-service|clock|lldp|undo lldp|irf|password-recovery|undo (ip|ipv6|http) http|ip (http|https) |header|scheduler|return$)"
+)
+_PLAIN_VIEWS = re.compile(
+    r"^(acl (ipv6 )?basic \S+|line (vty|class|con|aux)[\w ]*|role name \S+|local-user \S+ class manage|ssl client-policy \S+|"
+    r"ip vpn-instance management|domain (name )?\S+|user-group \S+)$"
+)
+_PLAIN_BELOW = re.compile(
+    r"^(description .*|rule .*|step \d+|authentication-mode scheme|protocol inbound ssh|idle-timeout .*|user-role .*|password hash .*|"
+    r"service-type ssh|authorization-attribute user-role .*|version tls1\.[23])$"
+)
+
+
+def read(source: str, file: str) -> Reading:
+    """The configuration in `source`. Raises Mistakes: JB2401, every line that cannot be read."""
+    top, faults = parse(source, "#", indented=True)
+    reader = _Reader(file, faults)
+    each(top, reader.first, faults)
+    each(top, reader.second, faults)
+    end = source.count("\n") + 1
+    if not top or top[-1].words != ("return",):
+        faults.append(Unknown(end, "the text does not end with `return`: it is cut off"))
+    config = ruleset = None
+    try:
+        config, ruleset = reader.config(end), reader.ruleset(end)
+    except Unknown as error:
+        faults.append(error)
+    refuse(faults, file, READER)
+    assert config and ruleset
+    return Reading(config, ruleset)
+
+
+class _Port(msgspec.Struct):
+    """An interface as it is configured."""
+
+    name: str
+    """Its description: the logical name."""
+    line: int
+    settings: list[Setting]
+    networks: list[str]
+    timers: list[Setting]
+    instance: str = ""
+
+
+class _Peer(msgspec.Struct):
+    line: int
+    asn: str
+    settings: dict[str, Setting]
+    policies: dict[tuple[int, str], Setting]
+    options: dict[tuple[int, str], Setting]
+    families: set[int]
+    bfd: int = 0
+
+
+class _Rule(msgspec.Struct):
+    """One rule of a security policy; zones and conditions that are empty mean any."""
+
+    line: int
+    family: int
+    entries: list[str]
+    exits: list[str]
+    sources: list[str]
+    targets: list[str]
+    services: list[tuple[Match, ...]]
+    comment: str = ""
+    accepts: bool = False
+    disabled: bool = False
+
+
+class _Reader:
+    """The draft of a device. `first` reads what others refer to (interfaces, zones, groups), `second` the rest."""
+
+    def __init__(self, file: str, faults: list[Unknown]) -> None:
+        self.file, self.faults = file, faults
+        self.hostname = ""
+        # Comware forwards both families; there is no line for it.
+        self.settings: list[Setting] = [Setting((kind, "forwarding"), 1) for kind in ("ip", "ipv6")]
+        self.ports: dict[str, _Port] = {}
+        self.zones: dict[str, list[str]] = {zone: [] for zone in ZONES}
+        self.groups: dict[str, tuple[int, Block, list[str]]] = {}
+        self.loose = False
+        self.intrazone: tuple[bool, int] = (False, 0)
+        self.processes: dict[int, tuple[str, frr.Ospf]] = {}
+        self.lists: dict[tuple[int, str], list[frr.PrefixEntry]] = {}
+        self.maps: dict[str, list[frr.Stanza]] = {}
+        self.statics: list[frr.Static] = []
+        self.profiles: dict[str, tuple[Setting, ...]] = {}
+        self.bgp: Block | None = None
+        self.router_id = ""
+        self.peers: dict[str, _Peer] = {}
+        self.networks: list[frr.Origin] = []
+        self.redistributes: list[frr.Origin] = []
+        self.aggregates: list[frr.Aggregate] = []
+        self.rules: list[_Rule] = []
+        self.policies: dict[int, Block] = {}
+
+    # What others refer to
+
+    def first(self, block: Block) -> None:
+        match block.words:
+            case ("sysname", name):
+                self.hostname = name
+                self.settings.append(Setting(("hostname", name), block.line))
+            case ("session", "state-machine", "mode", "loose"):
+                self.loose = True
+            case ("security-zone", "intra-zone", "default", "permit"):
+                self.intrazone = (True, block.line)
+            case ("interface", name):
+                self._interface(name, block)
+            case ("object-group", "ip" | "ipv6" as kind, "address", name):
+                if name in self.groups:
+                    raise Unknown(block.line, f"a second group {name}")
+                self.groups[name] = (4 if kind == "ip" else 6, block, [])
+                each(block.below, partial(self._object, name), self.faults)
+            case ("ospf", process, "router-id", router):
+                self._process(4, process, router, block)
+            case ("ospfv3", process):
+                routers = [below.words[1] for below in block.below if below.words[:1] == ("router-id",)]
+                self._process(6, process, routers[0] if routers else "", block)
+
+    def _process(self, family: int, process: str, router: str, block: Block) -> None:
+        if family in self.processes:
+            raise Unknown(block.line, "a second process: only one is computed")
+        draft = frr.Ospf(family, block.line, router, (), {}, {}, (), None, {}, external=150)
+        self.processes[family] = (process, draft)
+
+    def _object(self, name: str, block: Block) -> None:
+        family, _, elements = self.groups[name]
+        match block.words:
+            case ("description", *_):
+                pass
+            case (_, "network", "host", "address", address):
+                elements.append(canonical(f"{address}/{interval.BITS[family]}", family))
+            case (_, "network", "subnet", address, length):
+                elements.append(canonical(f"{address}/{mask_length(length)}", family))
+            case _:
+                raise Unknown(block.line, " ".join(block.words))
+
+    def _interface(self, physical: str, block: Block) -> None:
+        described = [below.words[1:] for below in block.below if below.words[0] == "description"]
+        name = " ".join(described[0]) if described else physical
+        if name in {port.name for port in self.ports.values()}:
+            raise Unknown(block.line, f"a second interface is described as {name}")
+        port = self.ports[physical] = _Port(name, block.line, [], [], [])
+        said = {below.words for below in block.below}
+        if "." in physical and not any(words[:3] == ("vlan-type", "dot1q", "vid") for words in said):
+            raise Unknown(block.line, f"subinterface {physical} has no VLAN: nothing passes it")
+
+        def take(below: Block) -> None:
+            match below.words:
+                case (
+                    ("description", *_) | ("port", "link-mode", "route") | ("undo", "shutdown") | ("combo", "enable", _)
+                ):
+                    pass
+                case ("vlan-type", "dot1q", "vid", vlan):
+                    if physical.rpartition(".")[2] != vlan:
+                        raise Unknown(below.line, f"{physical} has VLAN {vlan}")
+                case ("ip", "address", "dhcp-alloc"):
+                    pass
+                case ("ip", "address", address, mask, *rest) if rest in ([], ["sub"]):
+                    port.networks.append(f"{address}/{mask_length(mask)}")
+                    port.settings.append(Setting(("ip", "address", port.networks[-1]), below.line))
+                case ("ipv6", "address", address):
+                    port.networks.append(address.lower())
+                    port.settings.append(Setting(("ipv6", "address", port.networks[-1]), below.line))
+                case ("ip", "binding", "vpn-instance", instance):
+                    port.instance = instance
+                case ("bfd", "min-transmit-interval" | "min-receive-interval" | "detect-multiplier" as what, value):
+                    port.timers.append(Setting((TIMERS[what], str(int(value))), below.line))
+                case (("ospf" | "ospfv3"), *_):
+                    pass  # when the processes are known
+                case _:
+                    raise Unknown(below.line, " ".join(below.words))
+
+        each(block.below, take, self.faults)
+
+    # The rest
+
+    def second(self, block: Block) -> None:
+        text = " ".join(block.words)
+        match block.words:
+            case ("sysname", _) | ("session", "state-machine", "mode", "loose") | ("object-group", *_):
+                return
+            case ("security-zone", "intra-zone", "default", "permit"):
+                return
+            case ("interface", name):
+                port = self.ports.get(name)
+                if port:  # else it is among the faults already
+                    each(block.below, partial(self._ospf_of, port), self.faults)
+                    # Comware's own cost of a port of 1 Gbit/s; `find` takes the first line that fits.
+                    port.settings += [Setting((*head, "cost", "1"), port.line) for head in (OSPF4, OSPF6)]
+            case ("security-zone", "name", name):
+                self._zone(name, block)
+            case ("bgp", _):
+                if self.bgp:
+                    raise Unknown(block.line, "a second `bgp`: one instance is computed")
+                self.bgp = block
+                each(block.below, self._bgp, self.faults)
+                self._preferences(block)
+            case ("ospf" | "ospfv3" as kind, *_):
+                each(block.below, partial(self._ospf, 4 if kind == "ospf" else 6), self.faults)
+                if not any(below.words == ("preference", OSPF_PREFERENCE) for below in block.below):
+                    what = f"{kind} without `preference {OSPF_PREFERENCE}`: its own 10 goes before eBGP, the proof computes otherwise"
+                    raise Unknown(block.line, what)
+            case ("ip" | "ipv6" as kind, "prefix-list", name, *rest):
+                self._prefix_list(4 if kind == "ip" else 6, name, rest, block.line)
+            case ("route-policy", name, "permit" | "deny" as verdict, "node", number):
+                self._route_policy(name, verdict == "permit", int(number), block)
+            case ("ip", "route-static", address, mask, target, *rest):
+                self._static(4, f"{address}/{mask_length(mask)}", target, rest, block.line)
+            case ("ipv6", "route-static", address, length, target, *rest):
+                self._static(6, f"{address}/{length}", target, rest, block.line)
+            case ("security-policy", "ip" | "ipv6" as kind):
+                family = 4 if kind == "ip" else 6
+                self.policies[family] = block
+                each(block.below, partial(self._rule, family), self.faults)
+            case _:
+                if _PLAIN_VIEWS.match(text):
+                    for below in block.below:
+                        if not _PLAIN_BELOW.match(" ".join(below.words)):
+                            self.faults.append(Unknown(below.line, " ".join(below.words)))
+                elif not _PLAIN.match(text):
+                    raise Unknown(block.line, text)
+
+    def _zone(self, name: str, block: Block) -> None:
+        held = self.zones.setdefault(name, [])
+        for below in block.below:
+            match below.words:
+                case ("description", *_):
+                    pass
+                case ("import", "interface", physical):
+                    port = self.ports.get(physical)
+                    if port is None:
+                        raise Unknown(below.line, f"interface {physical} is not configured")
+                    if any(port.name in other for other in self.zones.values()):
+                        raise Unknown(below.line, f"{physical} is in a zone already")
+                    held.append(port.name)
+                case _:
+                    raise Unknown(below.line, " ".join(below.words))
+
+    def _ospf_of(self, port: _Port, block: Block) -> None:
+        kind = block.words[0]
+        if kind not in ("ospf", "ospfv3"):
+            return
+        family = 4 if kind == "ospf" else 6
+        head = OSPF4 if family == 4 else OSPF6
+        match block.words[1:]:
+            case (process, "area", area):
+                if self.processes.get(family, ("",))[0] != process:
+                    raise Unknown(block.line, f"{kind} process {process} is not defined")
+                port.settings.append(Setting((*head, "area", area_number(area)), block.line))
+            case ("network-type", "p2p"):
+                port.settings.append(Setting((*head, "network", "point-to-point"), block.line))
+            case ("cost", value):
+                port.settings.append(Setting((*head, "cost", str(int(value))), block.line))
+            case ("timer", "hello" | "dead" as what, value):
+                port.settings.append(Setting((*head, f"{what}-interval", str(int(value))), block.line))
+            case ("bfd", "enable"):
+                title = f"{port.name} bfd"
+                port.settings.append(Setting((*head, "bfd"), block.line))
+                port.settings.append(Setting((*head, "bfd", "profile", title), block.line))
+                self.profiles[title] = tuple(port.timers)
+            case _:
+                raise Unknown(block.line, " ".join(block.words))
+
+    def _ospf(self, family: int, block: Block) -> None:
+        process, draft = self.processes[family]
+        replace = msgspec.structs.replace
+        own = "bgp" if family == 4 else "bgp4+"
+        match block.words:
+            case ("router-id", _) | ("spf-schedule-interval", *_) | ("area", _):
+                for below in block.below:
+                    raise Unknown(below.line, " ".join(below.words))
+            case ("preference", value):
+                if value != OSPF_PREFERENCE:
+                    raise Unknown(block.line, f"preference {value}: the proof computes with {OSPF_PREFERENCE}")
+            case ("preference", "ase", value):
+                if not 1 <= int(value) <= 255:
+                    raise Unknown(block.line, f"preference ase {value} (1 to 255)")
+                draft = replace(draft, external=int(value), external_line=block.line)
+            case ("silent-interface", physical):
+                draft = replace(draft, passive={**draft.passive, self.ports[physical].name: block.line})
+            case ("import-route", "bgp" | "bgp4+" as what, *rest) if what == own:
+                if rest[:1] != ["allow-ibgp"]:
+                    raise Unknown(block.line, f"import-route {what} without allow-ibgp: eBGP alone is not computed")
+                options = paired(rest[1:], {"cost", "route-policy"}, block.line)
+                metric = int(options["cost"]) if "cost" in options else 1
+                origin = frr.Origin(family, "bgp", options.get("route-policy", ""), block.line, metric)
+                draft = replace(draft, redistributes=(*draft.redistributes, origin))
+            case _:
+                raise Unknown(block.line, " ".join(block.words))
+        self.processes[family] = (process, draft)
+
+    def _bgp(self, block: Block) -> None:
+        match block.words:
+            case ("router-id", value):
+                self.router_id = value
+            case ("timer", "keepalive", _, "hold", _):
+                pass
+            case ("peer", address, *rest):
+                self._peer(spelled(address), rest, block.line)
+            case ("address-family", "ipv4" | "ipv6" as kind, "unicast"):
+                each(block.below, partial(self._family, 4 if kind == "ipv4" else 6), self.faults)
+            case _:
+                raise Unknown(block.line, " ".join(block.words))
+
+    def _preferences(self, block: Block) -> None:
+        for below in block.below:
+            if below.words[0] == "address-family":
+                said = [inner.words[1:] for inner in below.below if inner.words[0] == "preference"]
+                if said != [PREFERENCES]:
+                    have = " ".join(said[0]) if said else "255 255 130"
+                    what = f"BGP preferences {have}: the proof computes with {' '.join(PREFERENCES)}"
+                    raise Unknown(below.line, what)
+
+    def _peer(self, address: str, rest: Sequence[str], line: int) -> None:
+        peer = self.peers.get(address)
+        match rest:
+            case ["as-number", asn]:
+                self.peers[address] = _Peer(line, asn, {}, {}, {}, set())
+                return
+        if peer is None:
+            raise Unknown(line, f"peer {address} has no as-number yet")
+        match rest:
+            case ["description", *words]:
+                peer.settings["description"] = Setting(("neighbor", address, "description", *words), line)
+            case ["connect-interface", physical]:
+                name = self.ports[physical].name
+                peer.settings["update-source"] = Setting(("neighbor", address, "update-source", name), line)
+            case ["bfd"]:
+                peer.bfd = line
+            case ["ignore"]:
+                peer.settings["shutdown"] = Setting(("neighbor", address, "shutdown"), line)
+            case _:
+                raise Unknown(line, f"peer {address} {' '.join(rest)}")
+
+    def _family(self, family: int, block: Block) -> None:
+        line = block.line
+        match block.words:
+            case ("preference", _, _, _):
+                pass  # see _preferences
+            case ("network", address, length):
+                prefix = canonical(f"{address}/{mask_length(length)}", family)
+                self.networks.append(frr.Origin(family, prefix, "", line))
+            case ("aggregate", address, length, *rest) if not set(rest) - {"detail-suppressed"}:
+                prefix = canonical(f"{address}/{mask_length(length)}", family)
+                self.aggregates.append(frr.Aggregate(family, prefix, bool(rest), line))
+            case ("import-route", "direct" | "static" as what, *rest):
+                options = paired(rest, {"route-policy", "med"}, line)
+                kind = "connected" if what == "direct" else what
+                self.redistributes.append(frr.Origin(family, kind, options.get("route-policy", ""), line))
+            case ("import-route", "ospf" | "ospfv3" as what, process, *rest):
+                if self.processes.get(family, ("",))[0] != process or (what == "ospf") != (family == 4):
+                    raise Unknown(line, f"{' '.join(block.words)}: no such process")
+                options = paired(rest, {"route-policy", "med"}, line)
+                own = "ospf" if family == 4 else "ospf6"
+                self.redistributes.append(frr.Origin(family, own, options.get("route-policy", ""), line))
+            case ("peer", address, *rest):
+                self._activated(family, spelled(address), rest, line)
+            case _:
+                raise Unknown(line, " ".join(block.words))
+
+    def _activated(self, family: int, address: str, rest: Sequence[str], line: int) -> None:
+        peer = self.peers[address]
+        match rest:
+            case ["enable"]:
+                peer.families.add(family)
+            case ["next-hop-local"]:
+                peer.options[family, "next-hop-self"] = Setting(("neighbor", address, "next-hop-self"), line)
+            case ["route-policy", name, "import" | "export" as way]:
+                short = "in" if way == "import" else "out"
+                peer.policies[family, short] = Setting(("neighbor", address, "route-map", name, short), line)
+            case _:
+                raise Unknown(line, f"peer {address} {' '.join(rest)}")
+
+    def _prefix_list(self, family: int, name: str, rest: list[str], line: int) -> None:
+        entries = self.lists.setdefault((family, name), [])
+        number = 10 * (len(entries) + 1)
+        if rest[:1] == ["index"]:
+            number, rest = int(rest[1]), rest[2:]
+        if not 1 <= number <= 65535 or any(entry.seq == number for entry in entries):
+            raise Unknown(line, f"index {number} of prefix list {name}: 1 to 65535, each once")
+        if rest[0] not in ("permit", "deny"):
+            raise Unknown(line, f"an entry of prefix list {name}")
+        options = paired(rest[3:], {"greater-equal", "less-equal"}, line)
+        _, base, length = interval.prefix(canonical(f"{rest[1]}/{rest[2]}", family))
+        low = int(options.get("greater-equal", length))
+        high = int(options.get("less-equal", interval.BITS[family] if "greater-equal" in options else length))
+        if not length <= low <= high <= interval.BITS[family]:
+            raise Unknown(line, f"lengths of prefix list {name}")
+        entries.append(frr.PrefixEntry(number, rest[0] == "permit", family, base, length, low, high, line))
+
+    def _route_policy(self, name: str, permit: bool, number: int, block: Block) -> None:
+        matches, sets = [], []
+        for below in block.below:
+            match below.words:
+                case ("if-match", "ip" | "ipv6" as kind, "address", "prefix-list", listed):
+                    matches.append(Setting(("match", kind, "address", "prefix-list", listed), below.line))
+                case ("apply", "local-preference", value):
+                    sets.append(Setting(("set", "local-preference", str(int(value))), below.line))
+                case ("apply", "cost", value):
+                    sets.append(Setting(("set", "metric", str(int(value))), below.line))
+                case ("description", *_):
+                    pass
+                case _:
+                    raise Unknown(below.line, " ".join(below.words))
+        if any(stanza.seq == number for stanza in self.maps.get(name, [])):
+            raise Unknown(block.line, f"node {number} of route policy {name} stands twice")
+        self.maps.setdefault(name, []).append(frr.Stanza(number, permit, block.line, tuple(matches), tuple(sets)))
+
+    def _static(self, family: int, prefix: str, target: str, rest: Sequence[str], line: int) -> None:
+        options = paired(rest, {"preference", "description", "tag"}, line)
+        to = "blackhole" if target == "NULL0" else spelled(target)
+        distance = int(options.get("preference", STATIC_PREFERENCE))
+        self.statics.append(frr.Static(family, canonical(prefix, family), to, distance, line))
+
+    def _rule(self, family: int, block: Block) -> None:
+        match block.words:
+            case ("rule", number, "name", _) if number.isdigit() and int(number) <= 65534:
+                pass
+            case _:
+                raise Unknown(block.line, " ".join(block.words))
+        rule = _Rule(block.line, family, [], [], [], [], [])
+        for below in block.below:
+            self._clause(rule, below)
+        self.rules.append(rule)
+
+    def _clause(self, rule: _Rule, block: Block) -> None:
+        line = block.line
+        match block.words:
+            case ("description", *words):
+                rule.comment = " ".join(words)
+            case ("action", "pass" | "drop" as action):
+                rule.accepts = action == "pass"
+            case ("source-zone" | "destination-zone" as what, zone):
+                if zone not in self.zones:
+                    raise Unknown(line, f"zone {zone} is not defined")
+                (rule.entries if what == "source-zone" else rule.exits).append(zone)
+            case ("source-ip" | "destination-ip" as what, name):
+                if name not in self.groups or self.groups[name][0] != rule.family:
+                    raise Unknown(line, f"no group of IPv{rule.family} is called {name}")
+                (rule.sources if what == "source-ip" else rule.targets).append(f"@{name}")
+            case ("source-ip-host" | "destination-ip-host" as what, address):
+                prefix = canonical(f"{address}/{interval.BITS[rule.family]}", rule.family)
+                (rule.sources if what == "source-ip-host" else rule.targets).append(prefix)
+            case ("source-ip-subnet" | "destination-ip-subnet" as what, address, length):
+                prefix = canonical(f"{address}/{mask_length(length)}", rule.family)
+                (rule.sources if what == "source-ip-subnet" else rule.targets).append(prefix)
+            case ("service-port", *words):
+                rule.services.append(_service(words, rule.family, line))
+            case ("disable",):
+                rule.disabled = True
+            case ("logging" | "counting", "enable"):
+                pass
+            case _:
+                raise Unknown(line, " ".join(block.words))
+
+    # Put together
+
+    def config(self, end: int) -> frr.Config:
+        """The routing as the proof computes with it."""
+        bgp = None
+        if self.bgp:
+            bgp = frr.Bgp(
+                int(self.bgp.words[1]), self.bgp.line, self.router_id, self._neighbours(), tuple(self.networks),
+                tuple(self.redistributes), tuple(self.aggregates), False, True, (),
+            )  # fmt: skip
+        maps = {name: tuple(sorted(stanzas, key=lambda s: s.seq)) for name, stanzas in self.maps.items()}
+        interfaces = {
+            port.name: frr.Interface(port.name, port.line, tuple(port.settings))
+            for port in self.ports.values()
+            if not port.instance
+        }
+        return frr.Config(
+            self.file, self.hostname,
+            {key: frr.PrefixList(key[1], key[0], tuple(sorted(e, key=lambda x: x.seq))) for key, e in self.lists.items()},
+            maps, interfaces, bgp, {family: draft for family, (_, draft) in self.processes.items()}, tuple(self.statics),
+            (), self.profiles, tuple(self.settings), {}, end,
+        )  # fmt: skip
+
+    def _neighbours(self) -> dict[str, frr.Neighbour]:
+        found = {}
+        for address, peer in self.peers.items():
+            settings = dict(peer.settings)
+            if peer.bfd:
+                title = f"peer {address}"
+                # The session's timers are those of the interface that leads to the neighbour.
+                timers = (tuple(port.timers) for port in self.ports.values() if leads(port.networks, address))
+                self.profiles[title] = next(timers, ())
+                settings["bfd"] = Setting(("neighbor", address, "bfd", "profile", title), peer.bfd)
+            found[address] = frr.Neighbour(
+                address, peer.asn, peer.line, settings, peer.policies, {}, frozenset(peer.families), peer.options
+            )
+        return found
+
+    def ruleset(self, end: int) -> nftables.Ruleset:
+        """The security policies of both families and the zones."""
+        if not self.policies:
+            return nftables.Ruleset(self.file, (), True)
+        line = min(block.line for block in self.policies.values())
+        named = {
+            name: zoned.Named(block.line, block.last, tuple(held)) for name, (_, block, held) in self.groups.items()
+        }
+        chains = {hook: list(self._chain(hook, line, named)) for hook in ("input", "forward", "output")}
+        return zoned.ruleset(self.file, (line, end), named, chains, ("drop", line), (4, 6) if self.loose else ())
+
+    def _chain(self, hook: str, line: int, named: dict[str, zoned.Named]) -> Iterator[nftables.Rule]:
+        held = [name for names in self.zones.values() for name in names]
+        yield from zoned.outside(line, hook, held, [port.name for port in self.ports.values() if port.instance])
+        yield from zoned.states(line, () if self.loose else (4, 6))
+        for rule in self.rules:
+            for one in self._meant(rule, hook):
+                yield from zoned.expanded(one, named)
+        if self.intrazone[0] and hook == "forward":
+            for names in self.zones.values():
+                if names:
+                    inside = tuple(sorted(names))
+                    ways = (Match("iif", names=inside), Match("oif", names=inside))
+                    yield nftables.Rule(self.intrazone[1], ways, "accept")
+
+    def _meant(self, rule: _Rule, hook: str) -> Iterator[zoned.Rule]:
+        """The rule at one hook; nothing where it is not asked."""
+        if rule.disabled or (hook == "output" and rule.entries and "Local" not in rule.entries):
+            return
+        if hook == "input" and rule.exits and "Local" not in rule.exits:
+            return
+        yield zoned.Rule(
+            rule.line, rule.accepts, rule.comment, (rule.family,),
+            self._side(rule.entries) if rule.entries and hook != "output" else None,
+            self._side(rule.exits) if rule.exits and hook != "input" else None,
+            tuple(rule.sources), tuple(rule.targets), tuple(rule.services) or ((),),
+        )  # fmt: skip
+
+    def _side(self, zones: Iterable[str]) -> tuple[str, ...]:
+        return tuple(sorted({name for zone in zones for name in self.zones[zone]}))
+
+
+def _service(words: Sequence[str], family: int, line: int) -> tuple[Match, ...]:
+    """The conditions of a `service-port`."""
+    protocol = zoned.NUMBERS.get(words[0], words[0])
+    match list(words[1:]):
+        case []:
+            return zoned.kind(protocol)
+        case ["destination", "eq", port] if protocol in ("tcp", "udp"):
+            return zoned.kind(protocol, int(port))
+        case ["destination", "range", low, high] if protocol in ("tcp", "udp"):
+            return (Match("proto", names=(protocol,)), Match("dport", spans=((int(low), int(high)),)))
+        case [kind, _] if protocol == ("icmp" if family == 4 else "icmpv6"):
+            return zoned.kind(protocol, int(kind))
+    raise Unknown(line, f"service-port {' '.join(words)}")

@@ -1,0 +1,461 @@
+"""Reader of an IOS-XE configuration, after Cisco's command references: the routes a device takes and gives, and what it lets through.
+
+It gives what the readers of FRR and nftables give, under the logical names that the interfaces are described by. Lines that change
+neither routes nor packets are known and passed over; a line that is not known is a mistake with its place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import partial
+
+import msgspec
+
+from inventory.proof import frr, interval
+from inventory.proof.blocks import Block, Unknown, each, parse, refuse
+from inventory.proof.frr import Setting
+from inventory.proof.reading import Reading
+from inventory.proof.words import area_number, canonical, leads, mask_length, paired, spelled
+from inventory.proof.zonepairs import ZonePairs
+
+READER = "inventory/proof/iosxe.py"
+APART = "GigabitEthernet0"
+"""The management port: another plane forwards for it, which the firewall does not see."""
+OSPF4, OSPF6 = ("ip", "ospf"), ("ipv6", "ospf6")
+_PLAIN = re.compile(
+    r"^(version|service|aaa (new-model|authentication|authorization|accounting|session-id)|enable secret|username|clock|boot|"
+    r"ip domain|ip name-server|ntp server|logging|snmp-server (group|view|user|host)|no ip http|ip ssh|no service|"
+    r"ip cef|ipv6 cef|no ip (domain|source-route|bootp)|subscriber|platform|license|redundancy|spanning-tree|end)\b"
+)
+_PLAIN_VIEWS = re.compile(r"^(vrf definition \S+|parser view \S+|line (con|vty|aux) [\d ]+|banner|redundancy)$")
+_PLAIN_BELOW = re.compile(
+    r"^(secret|commands|address-family|exit-address-family|exec-timeout|access-class|ipv6 access-class|login authentication|"
+    r"transport (input ssh|output)|rd|stopbits|logging synchronous)\b"
+)
+
+
+def read(source: str, file: str) -> Reading:
+    """The configuration in `source`. Raises Mistakes: JB2401, every line that cannot be read."""
+    top, faults = parse(source, "!")
+    reader = _Reader(file, faults)
+    each(top, reader.first, faults)
+    each(top, reader.second, faults)
+    end = source.count("\n") + 1
+    if not top or top[-1].words != ("end",):
+        faults.append(Unknown(end, "the text does not end with `end`: it is cut off"))
+    config = ruleset = None
+    try:
+        config = reader.config(end)
+        members = {port.name: port.zone for port in reader.ports.values() if port.zone}
+        apart = tuple(port.name for physical, port in reader.ports.items() if physical == APART)
+        ruleset = reader.zones.ruleset(end, members, apart)
+    except Unknown as error:
+        faults.append(error)
+    refuse(faults, file, READER)
+    assert config and ruleset
+    return Reading(config, ruleset)
+
+
+class _Port(msgspec.Struct):
+    """An interface as it is configured."""
+
+    name: str
+    """Its description: the logical name."""
+    line: int
+    settings: list[Setting]
+    instance: str = ""
+    zone: str = ""
+    timers: tuple[Setting, ...] = ()
+    networks: list[str] = []
+
+
+class _Peer(msgspec.Struct):
+    line: int
+    asn: str
+    settings: dict[str, Setting]
+    policies: dict[tuple[int, str], Setting]
+    options: dict[tuple[int, str], Setting]
+    families: set[int]
+    bfd: int = 0
+
+
+class _Reader:
+    """The draft of a device. `first` reads what others refer to (interfaces, zones, processes), `second` the rest."""
+
+    def __init__(self, file: str, faults: list[Unknown]) -> None:
+        self.file, self.faults = file, faults
+        self.hostname = ""
+        self.settings: list[Setting] = [Setting(("ip", "forwarding"), 1)]  # IOS-XE routes IPv4 unless told not to
+        self.ports: dict[str, _Port] = {}
+        self.zones = ZonePairs(file, faults)
+        self.processes: dict[int, tuple[str, frr.Ospf]] = {}
+        self.lists: dict[tuple[int, str], list[frr.PrefixEntry]] = {}
+        self.maps: dict[str, list[frr.Stanza]] = {}
+        self.statics: list[frr.Static] = []
+        self.profiles: dict[str, tuple[Setting, ...]] = {}
+        self.bgp: Block | None = None
+        self.handed = ""
+        """The AS whose routes OSPF may take."""
+        self.router_id = ""
+        self.peers: dict[str, _Peer] = {}
+        self.networks: list[frr.Origin] = []
+        self.redistributes: list[frr.Origin] = []
+        self.aggregates: list[frr.Aggregate] = []
+        self.default4 = True
+        self.internal: set[int] = set()
+        """Families in which routes of iBGP may be handed on."""
+
+    # What others refer to
+
+    def first(self, block: Block) -> None:
+        match block.words:
+            case ("hostname", name):
+                self.hostname = name
+                self.settings.append(Setting(("hostname", name), block.line))
+            case ("ipv6", "unicast-routing"):
+                self.settings.append(Setting(("ipv6", "forwarding"), block.line))
+            case ("no", "ip", "routing"):
+                self.settings.append(Setting(("no", "ip", "forwarding"), block.line))
+            case ("router", "bgp", asn):
+                self.handed = asn
+            case ("interface", name):
+                self._interface(name, block)
+            case ("zone", "security", name):
+                self.zones.zones[name] = block.line
+            case ("router", "ospf", process):
+                self._process(4, process, block)
+            case ("ipv6", "router", "ospf", process):
+                self._process(6, process, block)
+            case ("ip", "access-list", "standard" | "extended" as kind, name):
+                self.zones.read_access(4, name, kind == "extended", block)
+            case ("ipv6", "access-list", name):
+                self.zones.read_access(6, name, True, block)
+            case ("class-map", "type", "inspect", "match-all" | "match-any" as kind, name):
+                self.zones.read_class(name, kind == "match-all", block)
+            case ("policy-map", "type", "inspect", name):
+                self.zones.read_policy(name, block)
+
+    def _process(self, family: int, process: str, block: Block) -> None:
+        if family in self.processes:
+            raise Unknown(block.line, "a second process: only one is computed")
+        routers = [below.words[1] for below in block.below if below.words[:1] == ("router-id",)]
+        draft = frr.Ospf(family, block.line, routers[0] if routers else "", (), {}, {}, (), None, {}, external=110)
+        self.processes[family] = (process, draft)
+
+    def _interface(self, physical: str, block: Block) -> None:
+        described = [below.words[1:] for below in block.below if below.words[0] == "description"]
+        name = " ".join(described[0]) if described else physical
+        if name in {port.name for port in self.ports.values()}:
+            raise Unknown(block.line, f"a second interface is described as {name}")
+        port = self.ports[physical] = _Port(name, block.line, [], networks=[])
+        said = {below.words for below in block.below}
+        if "." in physical and not any(words[:2] == ("encapsulation", "dot1Q") for words in said):
+            raise Unknown(block.line, f"subinterface {physical} has no VLAN: nothing passes it")
+
+        def take(below: Block) -> None:
+            match below.words:
+                case ("description", *_) | ("no", "shutdown") | ("negotiation", "auto") | ("no", "ip", "address"):
+                    pass
+                case ("no", "ip", "redirects" | "unreachables" | "proxy-arp") | ("ipv6", "nd", "ra", "suppress", *_):
+                    pass
+                case ("ipv6", "enable") | ("load-interval", _) | ("cdp", "enable") | ("no", "cdp", "enable"):
+                    pass
+                case ("encapsulation", "dot1Q", vlan):
+                    if physical.rpartition(".")[2] != vlan:
+                        raise Unknown(below.line, f"{physical} has VLAN {vlan}")
+                case ("ip", "address", "dhcp"):
+                    pass
+                case ("ip", "address", address, mask, *rest) if rest in ([], ["secondary"]):
+                    text = f"{address}/{mask_length(mask)}"
+                    port.settings.append(Setting(("ip", "address", text), below.line))
+                    port.networks.append(text)
+                case ("ipv6", "address", address):
+                    port.settings.append(Setting(("ipv6", "address", address.lower()), below.line))
+                    port.networks.append(address.lower())
+                case ("vrf", "forwarding", instance):
+                    port.instance = instance
+                case ("zone-member", "security", zone):
+                    port.zone = zone
+                case ("bfd", "interval", sent, "min_rx", taken, "multiplier", count):
+                    values = (("transmit-interval", sent), ("receive-interval", taken), ("detect-multiplier", count))
+                    port.timers = tuple(Setting((what, str(int(value))), below.line) for what, value in values)
+                case ("ip" | "ipv6", "ospf", *_):
+                    pass  # when the processes are known
+                case _:
+                    raise Unknown(below.line, " ".join(below.words))
+
+        each(block.below, take, self.faults)
+
+    # The rest
+
+    def second(self, block: Block) -> None:
+        text = " ".join(block.words)
+        match block.words:
+            case ("hostname", _) | ("ipv6", "unicast-routing") | ("no", "ip", "routing") | ("zone", "security", _):
+                return
+            case ("ip", "access-list", *_) | ("ipv6", "access-list", _) | ("class-map" | "policy-map", *_):
+                return
+            case ("interface", name):
+                port = self.ports.get(name)
+                if port:  # else it is among the faults already
+                    self._joined(port, block)
+            case ("zone-pair", "security", _, "source", source, "destination", target):
+                self.zones.read_pair(source, target, block)
+            case ("router", "bgp", _):
+                if self.bgp:
+                    raise Unknown(block.line, "a second `router bgp`")
+                self.bgp = block
+                each(block.below, self._bgp, self.faults)
+            case ("router", "ospf", _):
+                each(block.below, partial(self._ospf, 4), self.faults)
+            case ("ipv6", "router", "ospf", _):
+                each(block.below, partial(self._ospf, 6), self.faults)
+            case ("ip" | "ipv6" as kind, "prefix-list", name, *rest):
+                self._prefix_list(4 if kind == "ip" else 6, name, rest, block.line)
+            case ("route-map", name, "permit" | "deny" as verdict, number):
+                self._route_map(name, verdict == "permit", int(number), block)
+            case ("ip", "route", address, mask, target, *rest):
+                self._static(4, f"{address}/{mask_length(mask)}", target, rest, block.line)
+            case ("ipv6", "route", prefix, target, *rest):
+                self._static(6, prefix, target, rest, block.line)
+            case _:
+                if _PLAIN_VIEWS.match(text):
+                    self._below(block)
+                elif not _PLAIN.match(text):
+                    raise Unknown(block.line, text)
+
+    def _below(self, block: Block) -> None:
+        for below in block.below:
+            if not _PLAIN_BELOW.match(" ".join(below.words)):
+                self.faults.append(Unknown(below.line, " ".join(below.words)))
+            self._below(below)
+
+    def _joined(self, port: _Port, block: Block) -> None:
+        """An interface's zone and OSPF, now that zones and processes are known."""
+        for below in block.below:
+            if below.words[:2] == ("zone-member", "security") and port.zone not in self.zones.zones:
+                raise Unknown(below.line, f"zone {port.zone} is not defined")
+        if port.instance and port.zone:
+            raise Unknown(block.line, f"{port.name} is in an instance and in a zone: that is not computed")
+        each(block.below, partial(self._ospf_of, port), self.faults)
+        # IOS-XE's own cost of a port of 1 Gbit/s; `find` takes the first line that fits.
+        port.settings += [Setting((*head, "cost", "1"), port.line) for head in (OSPF4, OSPF6)]
+
+    def _ospf_of(self, port: _Port, block: Block) -> None:
+        if block.words[:2] not in (("ip", "ospf"), ("ipv6", "ospf")):
+            return
+        family = 4 if block.words[0] == "ip" else 6
+        head = OSPF4 if family == 4 else OSPF6
+        match block.words[2:]:
+            case (process, "area", area):
+                if self.processes.get(family, ("",))[0] != process:
+                    raise Unknown(block.line, f"OSPF process {process} of IPv{family} is not defined")
+                port.settings.append(Setting((*head, "area", area_number(area)), block.line))
+            case ("network", "point-to-point"):
+                port.settings.append(Setting((*head, "network", "point-to-point"), block.line))
+            case ("cost" | "hello-interval" | "dead-interval" as what, value):
+                port.settings.append(Setting((*head, what, str(int(value))), block.line))
+            case ("bfd",):
+                title = f"{port.name} bfd"
+                port.settings.append(Setting((*head, "bfd"), block.line))
+                port.settings.append(Setting((*head, "bfd", "profile", title), block.line))
+                self.profiles[title] = port.timers
+            case _:
+                raise Unknown(block.line, " ".join(block.words))
+
+    def _ospf(self, family: int, block: Block) -> None:
+        process, draft = self.processes[family]
+        replace = msgspec.structs.replace
+        match block.words:
+            case ("router-id", _) | ("timers", "throttle", "spf", *_) | ("log-adjacency-changes", *_):
+                pass
+            case ("distance", "ospf", "external", value):
+                if not 1 <= int(value) <= 255:
+                    raise Unknown(block.line, f"distance {value} (1 to 255)")
+                draft = replace(draft, external=int(value), external_line=block.line)
+            case ("passive-interface", physical):
+                draft = replace(draft, passive={**draft.passive, self.ports[physical].name: block.line})
+            case ("redistribute", "bgp", asn, *rest):
+                if self.handed and asn != self.handed:
+                    raise Unknown(block.line, f"redistribute bgp {asn}: this device is {self.handed}")
+                options = paired([word for word in rest if word != "subnets"], {"metric", "route-map"}, block.line)
+                metric = int(options["metric"]) if "metric" in options else 1
+                origin = frr.Origin(family, "bgp", options.get("route-map", ""), block.line, metric)
+                draft = replace(draft, redistributes=(*draft.redistributes, origin))
+            case _:
+                raise Unknown(block.line, " ".join(block.words))
+        self.processes[family] = (process, draft)
+
+    def _bgp(self, block: Block) -> None:
+        match block.words:
+            case ("bgp", "router-id", value):
+                self.router_id = value
+            case ("bgp", "log-neighbor-changes") | ("timers", "bgp", _, _):
+                pass
+            case ("no", "bgp", "default", "ipv4-unicast"):
+                self.default4 = False
+            case ("neighbor", address, *rest):
+                self._peer(spelled(address), rest, block.line)
+            case ("address-family", "ipv4" | "ipv6" as kind, *rest) if rest in ([], ["unicast"]):
+                each(block.below, partial(self._family, 4 if kind == "ipv4" else 6), self.faults)
+            case ("exit-address-family",):
+                pass
+            case _:
+                raise Unknown(block.line, " ".join(block.words))
+
+    def _peer(self, address: str, rest: Sequence[str], line: int) -> None:
+        peer = self.peers.get(address)
+        match rest:
+            case ["remote-as", asn]:
+                self.peers[address] = _Peer(line, asn, {}, {}, {}, set())
+                return
+        if peer is None:
+            raise Unknown(line, f"neighbour {address} has no remote-as yet")
+        match rest:
+            case ["description", *words]:
+                peer.settings["description"] = Setting(("neighbor", address, "description", *words), line)
+            case ["update-source", physical]:
+                name = self.ports[physical].name
+                peer.settings["update-source"] = Setting(("neighbor", address, "update-source", name), line)
+            case ["fall-over", "bfd"]:
+                peer.bfd = line
+            case ["shutdown"]:
+                peer.settings["shutdown"] = Setting(("neighbor", address, "shutdown"), line)
+            case ["timers", _, _]:
+                pass
+            case _:
+                raise Unknown(line, f"neighbor {address} {' '.join(rest)}")
+
+    def _family(self, family: int, block: Block) -> None:
+        line = block.line
+        match block.words:
+            case ("exit-address-family",):
+                pass
+            case ("bgp", "redistribute-internal"):
+                self.internal.add(family)
+            case ("network", address, "mask", mask) if family == 4:
+                self.networks.append(frr.Origin(4, canonical(f"{address}/{mask_length(mask)}", 4), "", line))
+            case ("network", prefix) if family == 6:
+                self.networks.append(frr.Origin(6, canonical(prefix, 6), "", line))
+            case ("aggregate-address", address, mask, *rest) if family == 4 and not set(rest) - {"summary-only"}:
+                prefix = canonical(f"{address}/{mask_length(mask)}", 4)
+                self.aggregates.append(frr.Aggregate(4, prefix, bool(rest), line))
+            case ("aggregate-address", prefix, *rest) if family == 6 and not set(rest) - {"summary-only"}:
+                self.aggregates.append(frr.Aggregate(6, canonical(prefix, 6), bool(rest), line))
+            case ("redistribute", "ospf", process, *rest):
+                if self.processes.get(family, ("",))[0] != process:
+                    raise Unknown(line, f"{' '.join(block.words)}: no such process")
+                self._redistributed(family, "ospf" if family == 4 else "ospf6", rest, line)
+            case ("redistribute", "connected" | "static" as what, *rest):
+                self._redistributed(family, what, rest, line)
+            case ("neighbor", address, *rest):
+                self._activated(family, spelled(address), rest, line)
+            case ("no", "neighbor", address, "activate"):
+                self.peers[spelled(address)].families.discard(family)
+            case _:
+                raise Unknown(line, " ".join(block.words))
+
+    def _redistributed(self, family: int, what: str, rest: Sequence[str], line: int) -> None:
+        options = paired(rest, {"route-map", "metric"}, line)
+        self.redistributes.append(frr.Origin(family, what, options.get("route-map", ""), line))
+
+    def _activated(self, family: int, address: str, rest: Sequence[str], line: int) -> None:
+        peer = self.peers[address]
+        match rest:
+            case ["activate"]:
+                peer.families.add(family)
+            case ["next-hop-self"]:
+                peer.options[family, "next-hop-self"] = Setting(("neighbor", address, "next-hop-self"), line)
+            case ["route-map", name, "in" | "out" as way]:
+                peer.policies[family, way] = Setting(("neighbor", address, "route-map", name, way), line)
+            case ["send-community", *_]:
+                pass
+            case _:
+                raise Unknown(line, f"neighbor {address} {' '.join(rest)}")
+
+    def _prefix_list(self, family: int, name: str, rest: list[str], line: int) -> None:
+        entries = self.lists.setdefault((family, name), [])
+        number = 5 * (len(entries) + 1)
+        if rest[:1] == ["description"]:
+            return
+        if rest[:1] == ["seq"]:
+            number, rest = int(rest[1]), rest[2:]
+        if rest[0] not in ("permit", "deny"):
+            raise Unknown(line, f"an entry of prefix list {name}")
+        options = paired(rest[2:], {"ge", "le"}, line)
+        _, base, length = interval.prefix(canonical(rest[1], family))
+        low = int(options.get("ge", length))
+        high = int(options.get("le", interval.BITS[family] if "ge" in options else length))
+        if not length <= low <= high <= interval.BITS[family]:
+            raise Unknown(line, f"lengths of prefix list {name}")
+        entries.append(frr.PrefixEntry(number, rest[0] == "permit", family, base, length, low, high, line))
+
+    def _route_map(self, name: str, permit: bool, number: int, block: Block) -> None:
+        matches, sets = [], []
+        for below in block.below:
+            match below.words:
+                case ("match", "ip" | "ipv6", "address", "prefix-list", _):
+                    matches.append(Setting(below.words, below.line))
+                case ("set", "local-preference" | "metric" as what, value):
+                    sets.append(Setting(("set", what, str(int(value))), below.line))
+                case ("description", *_):
+                    pass
+                case _:
+                    raise Unknown(below.line, " ".join(below.words))
+        if any(stanza.seq == number for stanza in self.maps.get(name, [])):
+            raise Unknown(block.line, f"entry {number} of route map {name} stands twice")
+        self.maps.setdefault(name, []).append(frr.Stanza(number, permit, block.line, tuple(matches), tuple(sets)))
+
+    def _static(self, family: int, prefix: str, target: str, rest: Sequence[str], line: int) -> None:
+        if len(rest) > 1 or (rest and not rest[0].isdigit()):
+            raise Unknown(line, f"{prefix} {target} {' '.join(rest)}")
+        to = "blackhole" if target == "Null0" else spelled(target)
+        self.statics.append(frr.Static(family, canonical(prefix, family), to, int(rest[0]) if rest else 1, line))
+
+    # Put together
+
+    def config(self, end: int) -> frr.Config:
+        """The routing as the proof computes with it."""
+        bgp = None
+        if self.bgp:
+            bgp = frr.Bgp(
+                int(self.bgp.words[2]), self.bgp.line, self.router_id, self._neighbours(), tuple(self.networks),
+                tuple(self.redistributes), tuple(self.aggregates), False, True, (),
+            )  # fmt: skip
+        for family, (_, draft) in self.processes.items():
+            for origin in draft.redistributes:
+                if family not in self.internal:
+                    what = "redistribute bgp without `bgp redistribute-internal`: eBGP alone is not computed"
+                    raise Unknown(origin.line, what)
+        maps = {name: tuple(sorted(stanzas, key=lambda s: s.seq)) for name, stanzas in self.maps.items()}
+        interfaces = {
+            port.name: frr.Interface(port.name, port.line, tuple(port.settings))
+            for port in self.ports.values()
+            if not port.instance
+        }
+        return frr.Config(
+            self.file, self.hostname,
+            {key: frr.PrefixList(key[1], key[0], tuple(sorted(e, key=lambda x: x.seq))) for key, e in self.lists.items()},
+            maps, interfaces, bgp, {family: draft for family, (_, draft) in self.processes.items()}, tuple(self.statics),
+            (), self.profiles, tuple(self.settings), {}, end,
+        )  # fmt: skip
+
+    def _neighbours(self) -> dict[str, frr.Neighbour]:
+        found = {}
+        for address, peer in self.peers.items():
+            families = set(peer.families)
+            if self.default4 and interval.family(address) == 4:
+                families.add(4)
+            settings = dict(peer.settings)
+            if peer.bfd:
+                title = f"peer {address}"
+                # The session's timers are those of the interface that leads to the neighbour.
+                self.profiles[title] = next(
+                    (port.timers for port in self.ports.values() if leads(port.networks, address)), ()
+                )
+                settings["bfd"] = Setting(("neighbor", address, "bfd", "profile", title), peer.bfd)
+            found[address] = frr.Neighbour(
+                address, peer.asn, peer.line, settings, peer.policies, {}, frozenset(families), peer.options
+            )
+        return found
