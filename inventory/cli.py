@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ground import invocation, reach, tree
-from ground.invocation import At, Format, Plan, State
+from ground.invocation import At, Format, Plan, Scheduler, State
 from inventory.command import diff_command, remediate_command
 from inventory.proof.command import prove_command
 
@@ -31,12 +31,14 @@ def render(
     state: State = invocation.STATE,
     province: Provinces = None,
     device: Devices = None,
+    scheduler: Scheduler = "",
     format: Format = "table",
 ) -> None:
     """Write every device's files below <state>/build/<twin or production>/<plan>; touches only what changed.
 
     What is named with --province or --device is compared file by file, also where nothing changed since it was rendered.
     """
+    from ground import work
     from inventory import render as renderer
     from ip_plan import compile as compiler
     from ip_plan import network as networks
@@ -45,10 +47,11 @@ def render(
         stored = compiler.compile_plan(plan, state).network
         network = networks.load(stored, None if device else ())
         renderer.require(network, province, device)
-        written = renderer.write(
-            tree.place(state, at, network.meta.name), network, provinces=province, devices=device,
-            lab=at.startswith("twin:"), stored=None if device else stored,
-        )  # fmt: skip
+        with work.cluster(scheduler) as executor:
+            written = renderer.write(
+                tree.place(state, at, network.meta.name), network, provinces=province, devices=device,
+                lab=at.startswith("twin:"), stored=None if device else stored, executor=executor,
+            )  # fmt: skip
         if format == "json":
             invocation.emit(written)
             return

@@ -14,6 +14,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import Executor
 from pathlib import Path
 
 import msgspec
@@ -178,6 +179,7 @@ def write(
     devices: Collection[str] | None = None,
     lab: bool,
     stored: Path | None = None,
+    executor: Executor | None = None,
 ) -> Written:
     """Render into `build`, touching only what changed; folders of devices that no longer exist are removed.
 
@@ -198,10 +200,12 @@ def write(
         )  # fmt: skip
         largest_first = sorted(wanted, key=context.size, reverse=True)
         if any(choice.dialect in models.VENDORS for choice in network.meta.choices):
-            found = work.spread(_check, context, largest_first) if stored else [models.check(network, lab=lab)]
+            found = (
+                work.spread(_check, context, largest_first, executor) if stored else [models.check(network, lab=lab)]
+            )
             if mistakes := list(dict.fromkeys(mistake for each in found for mistake in each)):
                 raise Mistakes(mistakes)
-        parts = dict(work.spread(_province, context, largest_first))
+        parts = dict(work.spread(_province, context, largest_first, executor))
         states |= {province: part.state for province, part in parts.items()}
         if provinces is None:
             for gone in set(states) - set(network.keys):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ground import invocation
-from ground.invocation import Format, Plan, State
+from ground.invocation import Format, Plan, Scheduler, State
 
 if TYPE_CHECKING:
     from ground.mistake import Mistake
@@ -82,16 +82,18 @@ def compile_(
     plan: Plan = invocation.PLAN,
     state: State = invocation.STATE,
     confirm: Annotated[str, typer.Option("--confirm", help="The plan's name: go beyond its limit.")] = "",
+    scheduler: Scheduler = "",
     format: Format = "table",
 ) -> None:
     """Compile a plan: grants into the ledger, and the Network that everything else reads."""
+    from ground import work
     from ip_plan import compile as compiler
 
     with invocation.guarded():
         started = time.perf_counter()
-        with invocation.steps() as tell:
+        with invocation.steps() as tell, work.cluster(scheduler) as executor:
             tell("compiling")
-            outcome = compiler.compile_plan(plan, state, confirm=confirm)
+            outcome = compiler.compile_plan(plan, state, confirm=confirm, executor=executor)
         seconds = time.perf_counter() - started
         if format == "json":
             invocation.emit({"outcome": outcome, "seconds": round(seconds, 3)})
