@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from ground import invocation, reach, tree
@@ -108,11 +110,12 @@ def inventory(
     ] = "",
 ) -> None:
     """The Ansible inventory of the rendered devices of a target (`ansible-playbook -i inventory/hosts …`)."""
+    from ground import work
     from inventory import ansible
     from inventory import render as renderer
     from ip_plan import folder
 
-    with invocation.guarded():
+    with invocation.guarded(), work.uncollected():
         build = tree.place(state, at, plan).absolute()
         if plan != Path(plan).name or not build.is_dir():
             build = tree.place(state, at, folder.name_of(plan)).absolute()
@@ -127,7 +130,10 @@ def inventory(
             raise ansible.unreachable(path, at) from None
         known = ansible.remember(path.parent, reaches)
         listed = ansible.inventory(states, reaches, known, build, state.absolute())
-        invocation.emit(listed["_meta"]["hostvars"].get(host, {}) if host else listed)
+        # In one line: Ansible reads it, and setting out 25 MB for people takes longer than all the rest.
+        sys.stdout.write(
+            msgspec.json.encode(listed["_meta"]["hostvars"].get(host, {}) if host else listed).decode() + "\n"
+        )
 
 
 @app.command()

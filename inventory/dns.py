@@ -78,7 +78,7 @@ class Serials(msgspec.Struct, frozen=True):
     def next(self, zone: Zone) -> int:
         """The serial `zone` has to carry."""
         key, serial = self.held.get(zone.name, ("", 0))
-        return serial if key == zone.key else serial + 1
+        return serial if key and key == zone.key else serial + 1
 
 
 def services(network: Network, site: Site, port: str) -> list[Service]:

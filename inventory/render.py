@@ -9,7 +9,6 @@ read, a device of the same intent not rendered again; what is asked for by name 
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import os
 import shutil
@@ -287,11 +286,8 @@ def _province(context: _Context, province: str) -> tuple[str, _Part]:
     names = [host.name for host in before.devices]
     if made.province and made.province == context.made(province) and held.keys() >= set(names):
         return province, _Part(before, len(names), sum(held[name][1] for name in names), ())
-    gc.disable()  # much is made, and little dropped
-    try:
+    with work.uncollected():
         return province, _render(context, province, before, held, made)
-    finally:
-        gc.enable()
 
 
 def _render(

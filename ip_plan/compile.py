@@ -6,7 +6,6 @@ the last Network as they were. Between the two steps stands the difference: what
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import tempfile
@@ -76,7 +75,7 @@ class _Context(msgspec.Struct):
 
 def _province(context: _Context, code: str) -> Part:
     """One province, in whatever process: reads its ledger, writes staged files."""
-    with _uncollected():
+    with work.uncollected():
         name = province_key(code)
         ledger, mistakes = ledgers.read(context.ledgers, name)
         if mistakes:
@@ -190,7 +189,7 @@ def compile_plan(
             with _writing(out):
                 staged = stage(plan, layout, ledger_folder, out, staging, executor)
                 if confirm != plan.name:
-                    with _uncollected():
+                    with work.uncollected():
                         _hold_to_limit(staged)
                 return _publish(staged)
         finally:
@@ -209,24 +208,14 @@ def difference(name: str, state: Path, *, today: date | None = None, executor: E
             if (ledger_folder / ".lock").exists():  # left by every compile: none goes on while the ledger is read
                 held.enter_context(files.lock(ledger_folder / ".lock", shared=True))
             staged = stage(plan, layout, ledger_folder, out, Path(folder), executor)
-        with _uncollected():
+        with work.uncollected():
             return compare(staged)
 
 
 def _read(name: str, today: date | None) -> tuple[Plan, Layout]:
-    with _uncollected():
+    with work.uncollected():
         plan = plans.load(name, today)
         return plan, lay_out(plan)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the garbage collector: where much is made and little dropped it only looks through everything again."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 @contextmanager

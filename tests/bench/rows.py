@@ -71,6 +71,11 @@ def _spokes(command: str) -> tuple[Size, ...]:
     )  # fmt: skip
 
 
+def _mixed(province: str) -> tuple[Command, ...]:
+    """A plan with vendors' devices, compiled: the nation's, or of one province."""
+    return (_work("mixed", "{base}/plan", *filter(None, [province])), _work("compile", "{base}/plan", "{base}"))
+
+
 def _evidence(command: str, prepare: bool) -> tuple[Size, ...]:
     return tuple(
         Size(
@@ -131,6 +136,72 @@ ROWS: tuple[Row, ...] = (
             Size("Ningxia (64)", _work("render", "{base}", "{out}", "64"), NATION),
             Size("Sichuan (51)", _work("render", "{base}", "{out}", "51"), NATION),
         ),
+    ),
+    Row(
+        "render-nation",
+        "render every device, one file for each that routes (VRP), hosts as Debian; fresh files",
+        "device",
+        (
+            Size("Sichuan (51)", _work("render-stored", "{base}", "{out}"), _mixed("510000")),
+            Size("national plan", _work("render-stored", "{base}", "{out}"), _mixed("")),
+        ),
+        seconds=10,
+        memory=300,
+        note="the description of each tree is a file of its own",
+    ),
+    Row(
+        "render-again",
+        "the same, when nothing changed since",
+        "device",
+        (
+            Size(
+                "national plan", _work("render-stored", "{base}", "{base}/build"),
+                (*_mixed(""), _work("render-stored", "{base}", "{base}/build")),
+            ),
+        ),
+    ),
+    Row(
+        "county",
+        "a township of the nation comes, goes and returns: plan read, compared, compiled, its files written",
+        "device",
+        (
+            Size(
+                "national plan",
+                _work("follow", "{base}/plan", "{base}"),
+                (
+                    _work("nation", "{base}/plan"), _work("compile", "{base}/plan", "{base}"),
+                    _work("render-stored", "{base}", "{base}/build"), _work("township", "{base}/plan"),
+                ),
+                (_work("township", "{base}/plan"),),
+            ),
+        ),
+        seconds=0.7,
+        memory=120,
+        note="every device has the files of its own programs: some 15 each",
+    ),
+    Row(
+        "zones",
+        "every forward and reverse zone of the nation written as a master file",
+        "record",
+        (Size("national plan", _work("zones", "{base}", "{out}"), NATION),),
+        seconds=1.5,
+    ),
+    Row(
+        "zones-bind",
+        "BIND loads every one of them",
+        "zone",
+        (Size("national plan", _work("load-zones", "{base}/zones"), (*NATION, _work("zones", "{base}", "{base}/zones"))),),
+        seconds=5,
+    ),
+    Row(
+        "inventory",
+        "the Ansible inventory of every rendered device, as the script prints it",
+        "device",
+        tuple(
+            Size(label, _work("inventory", "{base}", *province), (*NATION, _work("rendered", "{base}")))
+            for label, province in (("one province of it (64)", ("64",)), ("national plan", ()))
+        ),
+        seconds=0.6,
     ),
     Row(
         "prove-pilot",
