@@ -46,6 +46,7 @@ PROGRAM = (
     ("inventory", "**/*.j2"),
     ("inventory", "**/*.yml"),
     ("ip_plan", "*.py"),
+    ("ip_plan", "*.yml"),
     ("ground", "*.py"),
 )
 """What decides, beside the Network, what is rendered."""

@@ -33,7 +33,7 @@ from tests.bench.meter import CHECKOUT, Failed, Figure
 
 PATIENCE = 600.0
 """Seconds that a row may take before it has failed; times JINBAO_SLOW."""
-SERVICES = ("routing", "databases", "names", "time")
+SERVICES = ("routing", "databases", "flows", "names", "time")
 
 
 class Twin(msgspec.Struct, frozen=True):
