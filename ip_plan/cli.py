@@ -54,13 +54,17 @@ def init(folder: Path, plan: Plan = "national") -> None:
 @app.command()
 def check(plan: Plan = invocation.PLAN, format: Format = "table") -> None:
     """Read a plan and say every mistake in it at once."""
+    from ground.mistake import Mistakes
     from ip_plan import layout as layouts
     from ip_plan import plan as plans
+    from ip_plan import units
 
     with invocation.guarded():
         started = time.perf_counter()
         found = plans.load(plan)
         layout = layouts.lay_out(found)
+        if mistakes := units.read(found)[1]:
+            raise Mistakes(mistakes)
         sites = sum(len(members) for members in layout.members.values())
         answer = {
             "plan": found.name,
@@ -268,6 +272,23 @@ def import_(
             )
             for path in taken.changed:
                 print(f"~ {path}")
+
+
+@app.command()
+def grants(
+    folder: Annotated[Path, typer.Argument(help="Where the files go.")],
+    plan: Plan = invocation.PLAN,
+    state: State = invocation.STATE,
+) -> None:
+    """Write what other units start from: of the ministry's plan a grant file per unit, of a province's its report."""
+    from ip_plan import compile as compiler
+    from ip_plan import plan as plans
+    from ip_plan import units
+
+    with invocation.guarded():
+        outcome = compiler.compile_plan(plan, state)
+        for path in units.hand_over(plans.load(plan), outcome.ledger, outcome.network, folder):
+            print(f"~ {path}")
 
 
 @app.command()

@@ -20,7 +20,7 @@ import msgspec
 
 from ground import files, work
 from ground.mistake import Mistake, Mistakes
-from ip_plan import change, nation
+from ip_plan import change, nation, units
 from ip_plan import ledger as ledgers
 from ip_plan import part as parts_
 from ip_plan import plan as plans
@@ -247,16 +247,18 @@ def stage(
         (staging / kind.name).mkdir(parents=True)
     national, mistakes = ledgers.read(ledger_folder, NATION)
     mistakes += ledgers.faults(national, str(ledger_folder / f"{NATION}.tsv"))
+    before = (len(national.grants), len(national.gone))
+    handed, wrong = units.read(plan)
+    mistakes += wrong or units.take_in(plan, layout, handed, national)
     if mistakes:
         raise Mistakes(mistakes)
     mistakes += nation.check_pins(
         plan, layout, lambda unit: ledgers.read(ledger_folder, province_key(unit))[0], national
     )
     largest_first = sorted(layout.provinces, key=lambda code: -len(layout.members[code]))
-    shorts: dict[str, list[tuple[int, int]]] = {}
+    shorts = units.further(plan, layout, national)
     done: dict[str, Part] = {}
     kept, common, rows = parts_.read(out), parts_.common(plan), parts_.rows(plan, layout)
-    before = (len(national.grants), len(national.gone))
     while True:
         mistakes += nation.blocks(plan, layout, national, shorts)
         if mistakes:
@@ -271,18 +273,23 @@ def stage(
             for code in layout.demand
         }
         mistakes = nation.pins_outside(plan, layout, blocks)
+        mistakes += units.check_reports(plan, layout, handed, national, blocks)
         if mistakes:
             raise Mistakes(mistakes)
         # Provinces need the ministry's site, the ministry its provinces' lines: its own grants come first, its shard last.
         # A copy of its grants is assembled twice; the second time nothing is new.
-        top = build(plan, layout, MINISTRY, national, *blocks[MINISTRY], None)[2] if MINISTRY in layout.demand else None
+        top = handed.grant.top if handed.grant else None
+        if MINISTRY in layout.demand:
+            top = build(plan, layout, MINISTRY, national, *blocks[MINISTRY], None)[2]
         context = _Context(plan, layout, ledger_folder, staging, out, blocks, labels, top, common, rows)
         done |= _unchanged(context, kept, [code for code in largest_first if code not in done])
         todo = [code for code in largest_first if code not in done]
         parts = work.spread(_province, context, todo, executor)
         for code, part in zip(todo, parts, strict=True):
             mistakes += part.mistakes
-            if part.short is not None:
+            if part.short is not None and handed.grant is not None:
+                mistakes.append(units.lacking(plan, code, *part.short))
+            elif part.short is not None:
                 shorts.setdefault(code, []).append(part.short)
             else:
                 done[code] = part
@@ -292,13 +299,21 @@ def stage(
             break
     parts = [done[code] for code in layout.provinces]
     if MINISTRY in layout.demand:
-        below = [(part.top, part.uplinks) for part in parts if part.top is not None]
+        ends = {code: (done[code].top, done[code].uplinks) for code in layout.provinces}
+        ends |= {code: (report.top, report.uplinks) for code, report in handed.reports.items()}
+        below = [(end, uplinks) for _, (end, uplinks) in sorted(ends.items()) if end is not None]
         shard, grants, _, _, wrong = build(plan, layout, MINISTRY, national, *blocks[MINISTRY], None, below=below)
         if wrong:
             raise Mistakes(wrong)
         _keep_national(national, layout, grants)
         new = len(national.grants) - before[0]
         parts.insert(0, _stage(context, shard, national, ledgers.text(national).encode(), new, before[1], None, ()))
+    elif handed.grant is not None:
+        path = _place(staging, ledger_folder / f"{NATION}.tsv")
+        path.write_text(ledgers.text(national), "utf-8")
+        held, new = len(national.grants), len(national.grants) - before[0]
+        moved = ((str(path), str(ledger_folder / f"{NATION}.tsv")),)
+        parts.append(msgspec.structs.replace(_empty(NATION), grants=held, new=new, staged=moved))
     parts += _left(ledger_folder, staging, {NATION, *map(province_key, layout.provinces)})
     index = Index(_meta(plan), plan.rows, {part.province: part.key for part in parts if part.key})
     path = _place(staging, out / "index.json")

@@ -21,6 +21,8 @@ class Layout(msgspec.Struct, frozen=True):
 
     provinces: tuple[str, ...]
     """Province-level codes with something in scope, the ministry not among them."""
+    units: tuple[str, ...]
+    """Province-level codes that run their own plan: this one grants them blocks and a label, and has none of their sites."""
     scope: frozenset[str]
     top: dict[str, str]
     """Region code → the province (or the ministry) it belongs to."""
@@ -59,11 +61,13 @@ def lay_out(plan: Plan) -> Layout:
             own = row.level == "prefecture" and row.kind != "grouping"
             unit[code] = key[code] if own else unit[row.parent]
     scope = set(rows) if plan.plan.scope == "all" else _scope(plan, plan.plan.scope)
+    units = {unit.region for unit in plan.plan.units}
+    scope = {code for code in scope if top[code] not in units} if units else scope
     needed = sizes(plan)
     kinds = {kind.level for kind in plan.sites.sites}
     per_unit: dict[str, list[int]] = {}
     unit_top: dict[str, str] = {}
-    used_tops = {top[code] for code in scope}
+    used_tops = {top[code] for code in scope} | units
     members: dict[str, list[str]] = {code: [] for code in used_tops}
     for code in ordered:
         above, own_unit = top[code], unit[code]
@@ -83,7 +87,8 @@ def lay_out(plan: Plan) -> Layout:
     for name, (zone_total, infra_total) in per_unit.items():
         demand[unit_top[name]].append(unit_demand(plan, name, zone_total, infra_total))
     return Layout(
-        provinces=tuple(sorted(code for code in used_tops if code != MINISTRY)),
+        provinces=tuple(sorted(code for code in used_tops if code != MINISTRY and code not in units)),
+        units=tuple(sorted(units)),
         scope=frozenset(scope),
         top=top,
         unit=unit,
@@ -130,7 +135,8 @@ def needs(plan: Plan, layout: Layout, province: str) -> tuple[list[Need], list[M
         if row.kind == "grouping" or code in hosted:
             continue
         server = serving(plan, code, hosted)
-        if row.level != "ministry" and server not in layout.scope:
+        granted = server == MINISTRY and plan.plan.grants
+        if row.level != "ministry" and server not in layout.scope and not granted:
             document = plan.documents["plan.yml"]
             line_number, column = document.place(("scope",))
             what = f"is served by {plan.regions[server].name} ({server}), which is not in scope"

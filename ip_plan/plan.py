@@ -180,6 +180,15 @@ def _check(plan: Plan) -> list[Mistake]:
             if code not in plan.regions:
                 cure = "Use a code of the division data; a spreadsheet may have dropped its zeros."
                 wrong(file, path, "JB1201", code, "no region has this code", cure)
+    for index, unit in enumerate(plan.plan.units):
+        row = plan.regions.get(unit.region)
+        earlier = [each.region for each in plan.plan.units[:index]]
+        what = f"a {row.level} runs no plan of its own" if row and row.level != "province" else ""
+        what = "is a unit twice" if unit.region in earlier else what
+        what = "a plan that starts from grants grants nothing itself" if plan.plan.grants else what
+        if what:
+            cure = "Name each province once, in the ministry's plan."
+            wrong("plan.yml", ("units", index, "region"), "JB1338", unit.region, what, cure)
     zones = plan.sites.zones
     for index, site in enumerate(plan.sites.sites):
         for zone in site.zones:
@@ -280,6 +289,7 @@ def _codes(plan: PlanFile) -> list[tuple[source.Path_, str]]:
     found: list[tuple[source.Path_, str]] = []
     if plan.scope != "all":
         found += [(("scope", index, "region"), entry.region) for index, entry in enumerate(plan.scope)]
+    found += [(("units", index, "region"), unit.region) for index, unit in enumerate(plan.units)]
     found += [(("hosted", index), code) for index, code in enumerate(plan.hosted)]
     found += [
         (("groups", group, index), code) for group, codes in plan.groups.items() for index, code in enumerate(codes)

@@ -154,6 +154,23 @@ class Split(_Reform):
 DivisionChange = Annotated[Recode | Rename | Move | Merge | Split, Field(discriminator="kind")]
 
 
+class Further(_Model):
+    """A further block for a unit whose blocks are full; they are granted in this order."""
+
+    family: Literal[4, 6]
+    length: Annotated[int, Field(ge=8, le=64)]
+    reason: Reason
+
+
+class Unit(_Model):
+    """A province that runs its own plan: this one grants it blocks and a name, and knows of it what it reports."""
+
+    region: Code
+    report: str = ""
+    """Its report, a file beside this plan; empty: there is none yet, and no line to it."""
+    further: list[Further] = []
+
+
 class FlowFile(_Model):
     """A row that decides connections. `from` and `to` say who opens it and what is reached."""
 
@@ -222,6 +239,10 @@ class PlanFile(_Model):
     divisions: str = "divisions"
     corps_cities: Literal["xinjiang", "corps"] = "corps"
     scope: list[Scope] | Literal["all"]
+    grants: str = ""
+    """The grant file of a province that runs its own plan, beside it: what the ministry's plan granted."""
+    units: list[Unit] = []
+    """The provinces that run their own plan; of the ministry's."""
     hosted: list[Code] = []
     groups: dict[str, list[Code]] = {}
     calendar: dict[str, str] = {}

@@ -52,7 +52,7 @@ def write(folder: Path, rows: Iterable[tuple[str, ...]], **changes: Any) -> Path
         **changes,
     }
     (folder / "plan.yml").write_text(yaml.safe_dump(plan, allow_unicode=True, sort_keys=False), "utf-8")
-    tight = yaml.safe_load(Path(plans.load("national").documents["addressing.yml"].file).read_text("utf-8"))
+    tight = yaml.load((plans.folder_of("national")[0] / "addressing.yml").read_bytes(), yaml.CSafeLoader)
     for level, lengths in tight["zones"].items():
         start = 27 if level in ("ministry", "province", "prefecture") else 29
         lengths["lengths"] = dict.fromkeys(lengths["lengths"], start)
