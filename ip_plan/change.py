@@ -7,11 +7,22 @@ from typing import Literal
 
 import msgspec
 
-from ip_plan.network import TRANSIT, Flow, Network, Shard, Site
+from ip_plan.network import TRANSIT, Flow, Network, Second, Shard, Site
 
 Kind = Literal["added", "removed", "moved", "renamed", "changed"]
 Thing = Literal[
-    "plan", "row", "exception", "region", "site", "zone", "device", "interface", "link", "service", "protection"
+    "plan",
+    "row",
+    "exception",
+    "region",
+    "site",
+    "zone",
+    "device",
+    "interface",
+    "link",
+    "service",
+    "protection",
+    "second",
 ]
 
 MOVES: Mapping[Thing, frozenset[str]] = {
@@ -20,6 +31,7 @@ MOVES: Mapping[Thing, frozenset[str]] = {
     "device": frozenset({"loopback4", "loopback6"}),
     "interface": frozenset({"v4", "v6"}),
     "service": frozenset({"v4", "v6"}),
+    "second": frozenset({"v4", "v6"}),
 }
 """Fields that are addresses: another value is a move."""
 NAMES: Mapping[Thing, frozenset[str]] = {
@@ -152,10 +164,18 @@ def _parts(network: Network, recoded: Mapping[str, str]) -> Iterator[tuple[tuple
         for service in shard.services:
             name, at = f"{service.site}:{service.zone}:{service.name}", service.site
             yield ("service", name), _Part(service, province, region_of[at], at, (service.device,), None)
+        for extra in shard.second:
+            having = (extra.device,) if extra.device else ()
+            yield ("second", second(extra)), _Part(extra, province, region_of[extra.site], extra.site, having, None)
         for each in shard.protections:
             name, at = f"{each.site}:{each.zone}:{each.service}", each.site
             parties = tuple(filter(None, (each.device, each.repository, each.scratch)))
             yield ("protection", name), _Part(each, province, region_of[at], at, parties, None)
+
+
+def second(extra: Second) -> str:
+    """What a second address is called: by its zone, or its device and interface."""
+    return f"{extra.device} {extra.name}" if extra.device else f"{extra.site}:{extra.name}"
 
 
 def _fields(name: tuple[Thing, str], old: _Part, new: _Part, recoded: Mapping[str, str]) -> Iterator[Change]:

@@ -314,6 +314,28 @@ def moved(plan: Plan = invocation.PLAN, state: State = invocation.STATE, format:
 
 
 @app.command()
+def renumber(
+    region: Annotated[str, typer.Argument(help="Code of a county (with its townships) or a township.")],
+    plan: Plan = invocation.PLAN,
+    format: Format = "table",
+) -> None:
+    """The next stage of a region's renumbering, as the row for the plan's change table; writes nothing."""
+    from ground import clock
+    from ip_plan import plan as plans
+    from ip_plan import renumber as renumbering
+
+    with invocation.guarded():
+        found = plans.load(plan)
+        said = renumbering.propose(found, region)
+        if format == "json":
+            invocation.emit(said)
+            return
+        place = "a new row" if said.row is None else f"in place of row {said.row + 1}"
+        print(f"# {said.name} ({said.region}), {place} under `changes:`; {said.what}")
+        print(renumbering.text(said, clock.today(), f"renumbering of {said.name}"))
+
+
+@app.command()
 def forecast(
     plan: Plan = invocation.PLAN,
     state: State = invocation.STATE,

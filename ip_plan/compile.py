@@ -29,7 +29,7 @@ from ip_plan.assemble import Top, Uplink, build
 from ip_plan.change import Difference
 from ip_plan.grants import Grants, Short, blocks_of
 from ip_plan.layout import MINISTRY, Layout, lay_out, province_key
-from ip_plan.ledger import Ledger
+from ip_plan.ledger import Key, Ledger
 from ip_plan.network import Index, Meta, Network, Shard, load
 from ip_plan.part import Part
 from ip_plan.plan import Plan
@@ -81,7 +81,7 @@ def _province(context: _Context, code: str) -> Part:
         ledger, mistakes = ledgers.read(context.ledgers, name)
         if mistakes:
             return _empty(name, mistakes=tuple(mistakes))
-        before = len(ledger.gone)
+        before = set(ledger.gone)
         blocks = context.blocks[code]
         try:
             shard, grants, top, uplinks, mistakes = build(
@@ -113,7 +113,7 @@ def _stage(
     ledger: Ledger,
     book: bytes,
     new: int,
-    before: int,
+    before: set[Key],
     top: Top | None,
     uplinks: tuple[Uplink, ...],
 ) -> Part:
@@ -129,7 +129,7 @@ def _stage(
         staged.append((str(path), str(final)))
     return Part(
         shard.province, len(shard.regions), len(shard.sites), len(shard.devices), len(ledger.grants), new,
-        len(ledger.gone) - before, files.sha256(data), top, uplinks, tuple(staged),
+        len(ledger.gone - before), files.sha256(data), top, uplinks, tuple(staged),
     )  # fmt: skip
 
 
@@ -247,7 +247,7 @@ def stage(
         (staging / kind.name).mkdir(parents=True)
     national, mistakes = ledgers.read(ledger_folder, NATION)
     mistakes += ledgers.faults(national, str(ledger_folder / f"{NATION}.tsv"))
-    before = (len(national.grants), len(national.gone))
+    before = (len(national.grants), set(national.gone))
     handed, wrong = units.read(plan)
     mistakes += wrong or units.take_in(plan, layout, handed, national)
     if mistakes:

@@ -198,7 +198,7 @@ def check_reports(
         texts += [
             address for device in report.top.devices for address in (device.loopback4, device.loopback6) if address
         ]
-        texts += [_network(text) for up in report.uplinks for text in (up.interface.v4, up.interface.v6)]
+        texts += [addressing.prefix(text) for up in report.uplinks for text in (up.interface.v4, up.interface.v6)]
         outside = [text for text in texts if not _within(text, blocks[code])]
         label = (national.get("label", layout.key[code]) or (report.top.region.label,))[0]
         what = ""
@@ -210,14 +210,6 @@ def check_reports(
             cure = "Have the province compile from its newest grant file and export its report again."
             found.append(_wrong(plan, ("units", places[code], "report"), "JB1335", report.plan, what, cure))
     return found
-
-
-def _network(text: str) -> str:
-    """`10.0.0.1/31` → `10.0.0.0/31`."""
-    family = 6 if ":" in text else 4
-    host, _, length = text.partition("/")
-    step = addressing.BITS[family] - int(length)
-    return addressing.write((addressing.parse(host, family)[0] >> step << step, int(length)), family)
 
 
 def _within(text: str, blocks: Blocks) -> bool:
@@ -273,8 +265,8 @@ def hand_over(plan: Plan, ledger: Path, network: Path, folder: Path) -> list[Pat
         if part is not None and part.top is not None:
             made[code] = sealed(Report(REPORT, plan.name, code, handed.grant.seal, part.top, part.uplinks))
     elif plan.plan.units:
-        held = [blocks_of(national, "province", layout.key[MINISTRY], family) for family in (4, 6)]
-        top = build(plan, layout, MINISTRY, national, *held, None)[2]
+        held4, held6 = (blocks_of(national, "province", layout.key[MINISTRY], family) for family in (4, 6))
+        top = build(plan, layout, MINISTRY, national, held4, held6, None)[2]
         assert top is not None
         made = {code: _grant(plan, layout, national, top, code) for code in layout.units}
     if not made:

@@ -155,7 +155,7 @@ def _tables(plan: Plan, network: Network, own: Ledger, national: Ledger) -> Iter
             carried.add(("link", link.id))
             end = ends[link.b, link.b_interface]
             yield (
-                link.a, link.b, link.kind, sheets.RANKS[link.rank], *own.grants["link", link.id],
+                link.a, link.b, link.kind, sheets.RANKS[link.rank], addressing.prefix(end.v4), addressing.prefix(end.v6),
                 link.a_interface, end.peer4, end.peer6, link.b_interface, end.v4.partition("/")[0], end.v6.partition("/")[0],
                 link.bandwidth_mbps or "", link.carrier, link.circuit,
             )  # fmt: skip
