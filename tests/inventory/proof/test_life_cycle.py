@@ -15,7 +15,7 @@ from ip_plan import plan as plans
 from ip_plan.compile import compile_plan
 from ip_plan.network import Network, load
 
-SAID = {"since": "2026-10-01", "reason": "示例"}
+SAID = {"since": "2026-10-01", "reason": "区划调整"}
 MOVE = {"kind": "move", "region": "640121", "to": "640300", **SAID}
 COUNTY = ["640121", "640121100"]
 
@@ -76,7 +76,9 @@ def test_every_stage_of_a_renumbering_leads_everywhere(story: Story) -> None:
         assert all(f"permit {prefix}" in far for prefix in (zone.v4, beside.v4))
 
 
-def test_a_prefix_that_is_forgotten_while_both_are_valid_is_found(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prefix_that_is_forgotten_while_both_are_valid_is_found(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
     story.compile(MOVE)
     story.compile(MOVE, {"kind": "renumber", "regions": COUNTY, "stage": "both", **SAID})
     monkeypatch.setattr(routing.ends, "second", lambda network, owner, name: [])
@@ -84,7 +86,14 @@ def test_a_prefix_that_is_forgotten_while_both_are_valid_is_found(story: Story, 
 
 
 def cut(region: str, stage: str) -> dict[str, Any]:
-    row = {"kind": "cut-over", "region": region, "rank": "primary", "stage": stage, "carrier": "联通", "circuit": "NX-2"}
+    row = {
+        "kind": "cut-over",
+        "region": region,
+        "rank": "primary",
+        "stage": stage,
+        "carrier": "联通",
+        "circuit": "NX-2",
+    }
     return row | {"window": "2026-11-20 01:00–05:00", **SAID}
 
 
@@ -141,7 +150,9 @@ def test_an_office_that_moved_house_has_new_lines_and_nothing_else(story: Story)
     assert after.sites == before.sites and after.services == before.services
     assert sorted(after.links.keys() - before.links.keys()) == ["640100-r1~640121-r1#2", "640100-r2~640121-r1#2"]
     assert sorted(before.links.keys() - after.links.keys()) == ["640100-r1~640121-r1", "640100-r2~640121-r1"]
-    assert {name: d.loopback4 for name, d in after.devices.items()} == {n: d.loopback4 for n, d in before.devices.items()}
+    assert {name: d.loopback4 for name, d in after.devices.items()} == {
+        n: d.loopback4 for n, d in before.devices.items()
+    }
 
 
 def test_a_device_that_was_replaced_starts_from_its_bootstrap_file(story: Story) -> None:
@@ -150,7 +161,7 @@ def test_a_device_that_was_replaced_starts_from_its_bootstrap_file(story: Story)
     assert after.devices["640121-r1"].serial == "SN-00012345"
     assert {n for n, d in after.devices.items() if d != before.devices[n]} == {"640121-r1"}
     good(story.proof())
-    text = (story.build / ".bootstrap" / "SN-00012345.yaml").read_text("utf-8")
+    text = (story.build / ".bootstrap" / "64" / "SN-00012345.yaml").read_text("utf-8")
     assert text.startswith("#cloud-config\n")
     said = yaml.safe_load(text)
     assert said["hostname"] == "640121-r1"
@@ -161,4 +172,4 @@ def test_a_device_that_was_replaced_starts_from_its_bootstrap_file(story: Story)
     assert f"Gateway={next(w.peer4 for w in wires if w.name == 'w-640100-1')}" in up and "Destination=10.0.0.0/8" in up
     story.compile()
     good(story.proof())
-    assert not list((story.build / ".bootstrap").iterdir()), "what nobody waits for any more is gone"
+    assert not list((story.build / ".bootstrap" / "64").iterdir()), "what nobody waits for any more is gone"
