@@ -39,6 +39,13 @@ class Neighbour(msgspec.Struct, frozen=True):
     """Exactly these prefixes are taken; from `inside`, these and what lies in them."""
     announce: Dual
     """Exactly these prefixes are told; to `inside`, these and what lies in them, without the site's own segments."""
+    mark: str = ""
+    """What `key` ends in beyond the device's name."""
+
+    @property
+    def device(self) -> str:
+        """Its device."""
+        return self.key.removesuffix(self.mark)
 
 
 class Static(msgspec.Struct, frozen=True):
@@ -253,9 +260,11 @@ def _lines(network: Network, device: Device, site: Site) -> tuple[Neighbour, ...
             continue
         up = ends.upward(network, device, interface)
         link = network.links.get(interface.link)
+        version = interface.link.partition("#")[2]
+        mark = f"-{version}" if version else ""
         found.append(
             Neighbour(
-                key="-".join(filter(None, (interface.peer, interface.link.partition("#")[2]))),
+                key=f"{interface.peer}{mark}",
                 asn=interface.peer_asn,
                 relation="parent" if up else "child",
                 rank=link.rank if link else "primary",
@@ -263,6 +272,7 @@ def _lines(network: Network, device: Device, site: Site) -> tuple[Neighbour, ...
                 address6=interface.peer6,
                 accept=downward(network, other, site) if up else summaries(network, other),
                 announce=summaries(network, site) if up else downward(network, site, other),
+                mark=mark,
             )
         )
     return tuple(found)

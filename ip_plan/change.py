@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from ground import files
 from ip_plan.network import TRANSIT, Flow, Network, Second, Shard, Site
 
 Kind = Literal["added", "removed", "moved", "renamed", "changed"]
@@ -98,6 +99,13 @@ class Difference(msgspec.Struct, frozen=True):
     """Grants whose key goes: kept for its return, given to nobody else."""
     ended: tuple[str, ...] = ()
     """The exceptions that the stored Network has and that have ended since, each in words."""
+    id: str = ""
+    """Of the change; empty where nothing changes, or nothing was there before."""
+
+
+def identify(before: bytes, after: bytes) -> str:
+    """The id of the change from one stored index to another: 12 hexadecimal digits."""
+    return files.sha256(files.sha256(before).encode() + files.sha256(after).encode())[:12] if before != after else ""
 
 
 class _Part(msgspec.Struct, frozen=True):

@@ -86,6 +86,7 @@ def compile_(
     plan: Plan = invocation.PLAN,
     state: State = invocation.STATE,
     confirm: Annotated[str, typer.Option("--confirm", help="The plan's name: go beyond its limit.")] = "",
+    approver: Annotated[str, typer.Option("--approver", help="Who agreed to what changes; kept with it.")] = "",
     format: Format = "table",
 ) -> None:
     """Compile a plan: grants into the ledger, and the Network that everything else reads."""
@@ -95,7 +96,7 @@ def compile_(
         started = time.perf_counter()
         with invocation.steps() as tell:
             tell("compiling")
-            outcome = compiler.compile_plan(plan, state, confirm=confirm)
+            outcome = compiler.compile_plan(plan, state, confirm=confirm, approver=approver)
         seconds = time.perf_counter() - started
         if format == "json":
             invocation.emit({"outcome": outcome, "seconds": round(seconds, 3)})
@@ -107,6 +108,8 @@ def compile_(
                 f"{seconds:.1f} s"
             )
             print(f"ledger {outcome.ledger}, Network {outcome.network}")
+            if outcome.change:
+                print(f"change {outcome.change}" + (f", approved by {approver}" if approver else ""))
 
 
 @app.command()
@@ -152,6 +155,7 @@ def print_difference(found: Difference) -> None:
     if len(found.provinces) > SHOWN:
         print(f"… {len(found.provinces) - SHOWN} more provinces")
     over = f"; above it, `jinbao plan compile --confirm {found.plan}`" if found.whole.share > found.limit else ""
+    print(f"change {found.id}")
     print(_reach(found.plan, found.whole) + f"; the plan's limit is {found.limit:.0%}{over}")
 
 

@@ -10,6 +10,7 @@ import gc
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
@@ -30,7 +31,7 @@ from ip_plan.change import Difference
 from ip_plan.grants import Grants, Short, blocks_of
 from ip_plan.layout import MINISTRY, Layout, lay_out, province_key
 from ip_plan.ledger import Key, Ledger
-from ip_plan.network import Index, Meta, Network, Shard, load
+from ip_plan.network import CHANGE, Index, Meta, Network, Shard, Stamp, load
 from ip_plan.part import Part
 from ip_plan.plan import Plan
 
@@ -52,6 +53,8 @@ class Outcome(msgspec.Struct, frozen=True):
     network: Path
     ledger: Path
     warnings: tuple[Mistake, ...] = ()
+    change: str = ""
+    """Id of the change that it made; empty: nothing changed, or it was the first."""
 
 
 class _Context(msgspec.Struct):
@@ -167,13 +170,14 @@ def _place(staging: Path, final: Path) -> Path:
 
 
 def compile_plan(
-    name: str, state: Path, *, confirm: str = "", today: date | None = None, executor: Executor | None = None
-) -> Outcome:
+    name: str, state: Path, *, confirm: str = "", approver: str = "", today: date | None = None,
+    executor: Executor | None = None,
+) -> Outcome:  # fmt: skip
     """Compile a plan (a folder, or a shipped plan's name) into its ledger and Network below `state`.
 
     A change that reaches more of the existing devices than the plan's `change_limit` is refused (JB1320) until it is confirmed by
-    the plan's name. Growth never is: the first compile, and whatever is only added. `today`: the day by which exceptions are in
-    force, by default the date in China.
+    the plan's name. Growth never is: the first compile, and whatever is only added. `approver`: who agreed to what changes; kept
+    with it. `today`: the day by which exceptions are in force, by default the date in China.
 
     Raises Mistakes with every mistake found; nothing is written then.
     """
@@ -189,10 +193,11 @@ def compile_plan(
         try:
             with _writing(out):
                 staged = stage(plan, layout, ledger_folder, out, staging, executor)
-                if confirm != plan.name:
-                    with _uncollected():
-                        _hold_to_limit(staged)
-                return _publish(staged)
+                with _uncollected():
+                    found = compare(staged) if (out / "index.json").exists() else None
+                if found is not None and confirm != plan.name:
+                    _hold_to_limit(staged, found)
+                return _publish(staged, found, approver)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
@@ -394,13 +399,11 @@ def compare(staged: Staged) -> Difference:
         staged.plan.name, first, tuple(changes), tuple(provinces), whole, staged.plan.plan.change_limit,
         sum(part.new for part in staged.parts), sum(part.gone for part in staged.parts),
         tuple(f"{each.object} {each.what}" for each in staged.plan.warnings if each.code == "JB1324" and each.object in held),
+        "" if first else change.identify((staged.out / "index.json").read_bytes(), (folder / "index.json").read_bytes()),
     )  # fmt: skip
 
 
-def _hold_to_limit(staged: Staged) -> None:
-    if not (staged.out / "index.json").exists():
-        return
-    found = compare(staged)
+def _hold_to_limit(staged: Staged, found: Difference) -> None:
     if found.whole.share <= found.limit:
         return
     plan = staged.plan
@@ -414,14 +417,20 @@ def _hold_to_limit(staged: Staged) -> None:
     raise Mistakes([Mistake(document.file, *place, "JB1320", plan.name, what, cure)])
 
 
-def _publish(staged: Staged) -> Outcome:
-    """Bring what is staged to its place: the ledger first, the index last."""
+def _publish(staged: Staged, found: Difference | None, approver: str) -> Outcome:
+    """Bring what is staged to its place: the ledger first, the index last; with it, what the change is called."""
+    if found is not None and found.id:
+        kinds = dict(sorted(Counter(str(each.kind) for each in found.changes).items()))
+        whole = found.whole
+        stamp = Stamp(found.id, staged.plan.name, approver, kinds, whole.devices, whole.existing)
+        files.write(staged.out / CHANGE, msgspec.json.encode(stamp), durable=False)
     changed = sum(_move(source, final) for source, final in staged.moves)
     parts = staged.parts
     return Outcome(
         staged.plan.name, sum(part.regions for part in parts), sum(part.sites for part in parts),
         sum(part.devices for part in parts), sum(part.grants for part in parts), sum(part.new for part in parts),
         sum(part.gone for part in parts), changed, staged.out, staged.ledger, staged.plan.warnings,
+        found.id if found else "",
     )  # fmt: skip
 
 

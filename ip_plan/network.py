@@ -312,6 +312,24 @@ class Index(msgspec.Struct, frozen=True):
     """Province → SHA-256 of its shard's bytes."""
 
 
+CHANGE = "change.json"
+
+
+class Stamp(msgspec.Struct, frozen=True):
+    """The plan change that led from the Network before to the one it lies beside."""
+
+    id: str
+    """From the content of both: the same change of the same Network has the same id wherever it is compiled."""
+    plan: str
+    approver: str
+    """Who agreed to it, as they said; empty: nobody was named."""
+    kinds: dict[str, int]
+    """Kind of change → how many."""
+    devices: int
+    """Existing devices that it touches."""
+    existing: int
+
+
 class Network(msgspec.Struct, frozen=True, dict=True):
     """The loaded part of a Network: all its shards, or the ones asked for."""
 
@@ -319,6 +337,13 @@ class Network(msgspec.Struct, frozen=True, dict=True):
     flows: tuple[Flow, ...]
     shards: tuple[Shard, ...]
     keys: dict[str, str]
+    stamp: Stamp | None = None
+    """The plan change that led to it; None: it has been what it is since its first compile."""
+
+    @property
+    def change(self) -> str:
+        """Id of that change, or empty."""
+        return self.stamp.id if self.stamp else ""
 
     @cached_property
     def regions(self) -> dict[str, Region]:
@@ -472,4 +497,8 @@ def load(folder: Path, provinces: Iterable[str] | None = None) -> Network:
     wanted = list(index.shards) if provinces is None else [p for p in provinces if p in index.shards]
     decoder = msgspec.json.Decoder(Shard)
     shards = tuple(decoder.decode((folder / f"{province}.json").read_bytes()) for province in sorted(wanted))
-    return Network(index.meta, index.flows, shards, index.shards)
+    try:
+        stamp = msgspec.json.decode((folder / CHANGE).read_bytes(), type=Stamp)
+    except FileNotFoundError:
+        stamp = None
+    return Network(index.meta, index.flows, shards, index.shards, stamp)
