@@ -316,7 +316,7 @@ def _unready(plan: Plan, ledger: Ledger, wanted: Iterable[Need]) -> list[Mistake
     found = []
     for need in wanted:
         going = need.renumbering
-        if going is None:
+        if going is None or not need.kind.zones:
             continue
         place = document.place(("changes", going.row, "stage"))
         named = f"{plan.regions[need.region].name} ({need.region})"

@@ -181,6 +181,24 @@ def test_what_was_given_up_is_granted_to_nobody_before_its_quarantine_is_over(tm
     assert nation.ledger_bytes(tmp_path) == kept, "done again: the same"
 
 
+def test_workbooks_take_a_region_as_it_stands(tmp_path: Path) -> None:
+    story = Story(tmp_path / "plan")
+    story.compile()
+    options = ["--plan", story.write(), "--state", str(tmp_path / "plan" / "state")]
+    stages = (("both", "2026-11-01"), ("new", "2026-11-01"), ("released", "2026-11-01"), ("released", "2026-07-01"))
+    for stage, since in stages:
+        story.renumber(COUNTY, stage, since)
+        story.compile()
+        for word, where in (("export", tmp_path / "books"), ("import", tmp_path / "books" / "11-名110000.xlsx")):
+            run = CliRunner().invoke(cli.app, [word, str(where), *options])
+            assert run.exit_code == 0, (stage, run.output)
+        held = nation.ledger_bytes(tmp_path / "plan")
+        story.compile()
+        assert nation.ledger_bytes(tmp_path / "plan") == held
+        shown = CliRunner().invoke(cli.app, ["show", story.compile().sites["110101:office1"].zones[0].v4, *options])
+        assert shown.exit_code == 0 and "110101:office1" in shown.output
+
+
 @settings(
     max_examples=3,
     deadline=None,
