@@ -90,16 +90,17 @@ def real() -> list[dict[str, Any]]:
     return rows
 
 
-def test_real_changes_of_one_place_move_no_address(tmp_path: Path) -> None:
-    """Two districts of Chongqing became one in 2025, and five towns went to a third."""
-    concerned = ("500105", "500112", "500109")
-    scope = [{"region": "000000"}, {"region": "500000"}, *({"region": code, "below": True} for code in concerned)]
-    rows = [row for row in real() if row.get("region", "").startswith("50")]
-    assert [row["kind"] for row in rows] == ["split", *["move"] * 5, "merge", "merge"]
+def test_real_changes_of_three_prefectures_move_no_address(tmp_path: Path) -> None:
+    """New codes at Sansha, a county split off at Hotan, three townships of Siping in another county; the nation is in tests/full."""
+    places = ("4603", "6532", "2203")
+    scope = [{"region": "000000"}, *({"region": f"{place[:2]}0000"} for place in places)]
+    scope += [{"region": f"{place}00", "below": True} for place in places]
+    rows = [row for row in real() if (row.get("region") or row["new"])[:4] in places]
+    assert [row["kind"] for row in rows] == ["code", "code", "split", "move", "move", "move"]
     follow(tmp_path / "plan", scope, rows, away=False)
-    assert {site.region for site in load(tmp_path / "plan/state/plans/changing/network", ["50"]).sites.values()} >= {
-        "500157", "500109",
-    }  # fmt: skip
+    network = load(tmp_path / "plan" / "state" / "plans" / "changing" / "network")
+    assert {"460302:office1", "653229:office1"} & network.sites.keys() == {"653229:office1"}
+    assert network.sites["460321:office1"].region == "460302", "the key is the code under which it was first granted"
 
 
 def test_a_step_that_moves_an_address_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
