@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from inventory import ends
-from inventory.dialects import debian, vrp
+from inventory.dialects import comware, debian, iosxe, vrp
 from inventory.dialects.template import fill
 from inventory.ends import Dual
 from inventory.intent import Intent
@@ -35,7 +35,7 @@ def name(device: Device) -> str:
 
 def text(network: Network, intent: Intent) -> str:
     """What stands in the file."""
-    if listed := vrp.files(intent):
+    if listed := [*vrp.files(intent), *comware.files(intent), *iosxe.files(intent)]:
         return listed[0].content
     device = intent.device
     lines = [each for each in device.interfaces if each.kind == "wan"]

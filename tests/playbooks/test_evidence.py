@@ -22,7 +22,7 @@ AT = "twin:one"
 ROWS = [nation.row(code, f"名{code}", f"r{code}") for code in UNIVERSE if code.startswith("11")]
 
 
-def changed(folder: Path, approver: str = "") -> tuple[Difference, Network, Path]:
+def changed(folder: Path, approver: str = "") -> tuple[Difference, Network]:
     """A plan compiled, and compiled again without one city's backup line."""
     nation.write(folder, ROWS)
     first = compile_plan(str(folder), folder / "state", executor=nation.Inline())
@@ -31,18 +31,18 @@ def changed(folder: Path, approver: str = "") -> tuple[Difference, Network, Path
     announced = difference(str(folder), folder / "state", executor=nation.Inline())
     outcome = compile_plan(str(folder), folder / "state", approver=approver, executor=nation.Inline())
     assert announced.id == outcome.change
-    return announced, load(outcome.network), outcome.network
+    return announced, load(outcome.network)
 
 
 def test_one_id_from_the_diff_to_the_check(tmp_path: Path) -> None:
-    announced, network, folder = changed(tmp_path / "plan", "处长")
+    announced, network = changed(tmp_path / "plan", "处长")
     assert len(announced.id) == 12
     seen = Plan(
         "small", AT, ("110100-r1", "110100-fw1", "110000-r2"), 9, (Change("110100-r1", "/etc/a", "content"),), (), 1.0
     )
     ran = {"ok": 3, "changed": 1}
     outcome = Outcome(2, 9.0, {"110100-r1": ran, "110100-fw1": ran}, {"110100-fw1": "refused"}, {}, tmp_path / "log")
-    made, details = evidence.records(seen, outcome, network, folder)
+    made, details = evidence.records(seen, outcome, network)
     session = remote.session({})
     try:
         look = Look(network, session, AT)
@@ -61,16 +61,14 @@ def test_one_id_from_the_diff_to_the_check(tmp_path: Path) -> None:
 
 
 def test_the_id_comes_from_the_content_alone(tmp_path: Path) -> None:
-    one, network, folder = changed(tmp_path / "one")
-    other, _, _ = changed(tmp_path / "other", "处长")
+    one, network = changed(tmp_path / "one")
+    other, _ = changed(tmp_path / "other", "处长")
     assert one.id == other.id
     again = compile_plan(str(tmp_path / "one"), tmp_path / "one" / "state", executor=nation.Inline())
     assert again.change == "" and load(again.network).change == one.id, (
         "done again: nothing changes, and it is known why"
     )
-    nobody, _ = evidence.records(
-        Plan("small", AT, (), 9, (), (), 1.0), Outcome(0, 0, {}, {}, {}, tmp_path), network, folder
-    )
+    nobody, _ = evidence.records(Plan("small", AT, (), 9, (), (), 1.0), Outcome(0, 0, {}, {}, {}, tmp_path), network)
     assert [(each.check, each.result) for each in nobody] == [("plan.change", "not-observed")]
     nation.write(tmp_path / "one", ROWS)
     back = compile_plan(str(tmp_path / "one"), tmp_path / "one" / "state", executor=nation.Inline())
