@@ -142,7 +142,7 @@ def test_a_source_is_held_to_its_zone() -> None:
         site = whole.sites[whole.devices[name].site]
         for guard in value.guards:
             zone = site.zone(guard.interface.removeprefix("z-"))
-            assert zone is not None and guard.sources == Dual((zone.v4,), (zone.v6,))
+            assert zone is not None and (guard.v4, guard.v6, guard.beside) == (zone.v4, zone.v6, Dual())
             said = nftables.text(value, name)
             for word, prefix in (("ip", zone.v4), ("ip6", zone.v6)):
                 assert f'iifname "{guard.interface}" {word} saddr != {prefix} counter drop' in said

@@ -13,6 +13,7 @@ import yaml
 from ip_plan import ledger
 from ip_plan import plan as plans
 from ip_plan.compile import compile_plan, difference
+from ip_plan.folder import folder_of
 from ip_plan.network import Network, load
 from tests.ip_plan import administration, nation
 from tests.ip_plan.test_change import difference as two
@@ -85,7 +86,7 @@ def test_random_changes_of_a_province_move_no_address(tmp_path: Path) -> None:
 
 def real() -> list[dict[str, Any]]:
     """The division changes since the table was made."""
-    path = plans.folder_of("national")[0].parent / "divisions" / "changes.yml"
+    path = folder_of("national")[0].parent / "divisions" / "changes.yml"
     rows: list[dict[str, Any]] = yaml.safe_load(path.read_text("utf-8"))["changes"]
     return rows
 
@@ -93,7 +94,7 @@ def real() -> list[dict[str, Any]]:
 def test_real_changes_of_three_prefectures_move_no_address(tmp_path: Path) -> None:
     """New codes at Sansha, a county split off at Hotan, three townships of Siping in another county; the nation is in tests/full."""
     places = ("4603", "6532", "2203")
-    scope = [{"region": "000000"}, *({"region": f"{place[:2]}0000"} for place in places)]
+    scope: list[dict[str, Any]] = [{"region": "000000"}, *({"region": f"{place[:2]}0000"} for place in places)]
     scope += [{"region": f"{place}00", "below": True} for place in places]
     rows = [row for row in real() if (row.get("region") or row["new"])[:4] in places]
     assert [row["kind"] for row in rows] == ["code", "code", "split", "move", "move", "move"]

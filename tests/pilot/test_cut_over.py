@@ -13,8 +13,8 @@ import msgspec
 import pytest
 import yaml
 
-from ip_plan import plan as plans
 from ip_plan.compile import compile_plan
+from ip_plan.folder import folder_of
 from playbooks import remediate
 from stacks.twin import build as builds
 from stacks.twin import fault
@@ -29,7 +29,7 @@ OLD = "640000-r1~640100-r1"
 
 def edit(folder: Path, *stages: str) -> None:
     """The pilot's ministry, province and city; with a stage, the row that cuts their line over."""
-    said = yaml.safe_load((plans.folder_of("pilot")[0] / "plan.yml").read_text("utf-8"))
+    said = yaml.safe_load((folder_of("pilot")[0] / "plan.yml").read_text("utf-8"))
     codes = ["000000", "640000", "640100"]
     said |= {"scope": [{"region": code} for code in codes], "twin": {"running": codes}}
     said["extra_hosts"] = []

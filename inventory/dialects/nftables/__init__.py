@@ -58,7 +58,7 @@ def _values(
         return tuple(word() for _ in range(count))
 
     name, wires, cables = word(), some(lines), some(inside)
-    guarded = tuple(Guard(*some(3)) for _ in range(guards))
+    guarded = tuple(Guard(word(), word(), word()) for _ in range(guards))
     elements = [(name, family, some(count)) for name, family, count in sets]
     carried = tuple((word(), word(), Dual(some(v4), some(v6))) for v4, v6 in through)
     chains: dict[str, list[str]] = {"input": [], "forward": []}

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from inventory import routing
+from inventory import ends, routing
 from inventory.proof.proving import Proof, prove
 from inventory.render import write
-from ip_plan import plan as plans
 from ip_plan.compile import compile_plan
+from ip_plan.folder import folder_of
 from ip_plan.network import Network, load
 
 SAID = {"since": "2026-10-01", "reason": "区划调整"}
@@ -27,7 +27,7 @@ class Story:
         self.folder = folder / "plan"
         self.folder.mkdir()
         self.state, self.build = folder / "state", folder / "build"
-        self.said = yaml.safe_load((plans.folder_of("pilot")[0] / "plan.yml").read_text("utf-8"))
+        self.said = yaml.safe_load((folder_of("pilot")[0] / "plan.yml").read_text("utf-8"))
         self.said["scope"] = [{"region": code} for code in self.said["twin"]["running"]]
         self.network = self.compile()
 
@@ -81,7 +81,7 @@ def test_a_prefix_that_is_forgotten_while_both_are_valid_is_found(
 ) -> None:
     story.compile(MOVE)
     story.compile(MOVE, {"kind": "renumber", "regions": COUNTY, "stage": "both", **SAID})
-    monkeypatch.setattr(routing.ends, "second", lambda network, owner, name: [])
+    monkeypatch.setattr(ends, "second", lambda network, owner, name: [])
     assert story.proof().findings
 
 
