@@ -109,7 +109,11 @@ def _tables(plan: Plan, network: Network, own: Ledger, national: Ledger) -> Iter
         return sheets.BY_NAME[name], list(found)
 
     def hold(kind: str, key: str, first: str) -> None:
-        """The row of `key` carries the grant of `first`: the first one it got, or that of a renumbering."""
+        """The row of `key` carries the grant of `first`: the first one it got, or that of a renumbering.
+
+        What it had before a renumbering stands in the ledger alone: a row of the same key would contradict this one.
+        """
+        carried.add((kind, key))
         if (kind, key) not in own.grants or own.grants[kind, key][0] != first:
             later = (f"{key}@{number}" for number in range(2, 100))
             key = next((name for name in later if own.grants.get((kind, name), ("",))[0] == first), key)
