@@ -327,7 +327,7 @@ def _render(
         if device.serial:
             files.write(awaiting / bootstrap.name(device), bootstrap.text(network, intended))
     whole = context.devices is None
-    if whole and awaiting.is_dir():
+    if awaiting.is_dir():
         awaited = {bootstrap.name(device) for device in shard.devices if device.serial}
         for path in awaiting.iterdir():
             if path.name not in awaited:
