@@ -21,7 +21,7 @@ import msgspec
 from ground import files, tree, work
 from ground.mistake import Mistake, Mistakes
 from ground.tree import Tree
-from inventory import dns, models
+from inventory import bootstrap, dns, models
 from inventory.dialects import (
     bind,
     chrony,
@@ -212,6 +212,7 @@ def write(
                 del states[gone]
                 for suffix in ("json", "keys"):
                     (build / STATES / f"{gone}.{suffix}").unlink(missing_ok=True)
+                shutil.rmtree(build / bootstrap.FOLDER / gone, ignore_errors=True)
         removed = _sweep(build, {host.name for state in states.values() for host in state.devices})
     ordered = [parts[province] for province in wanted]
     return Written(
@@ -304,6 +305,7 @@ def _render(
     # First: a serial that a device may have seen is never given to another content.
     state = State(hosts(network, shard), serials.held)
     place = context.build / STATES
+    awaiting = context.build / bootstrap.FOLDER / province
     files.write(place / f"{province}.json", msgspec.json.encode(state))
     keys: dict[str, tuple[str, int]] = {}
     changed = []
@@ -323,7 +325,14 @@ def _render(
                 changed.append(device.name)
             standing = (key, len(rendered.contents))
         keys[device.name] = standing
+        if device.serial:
+            files.write(awaiting / bootstrap.name(device), bootstrap.text(network, intended))
     whole = context.devices is None
+    if awaiting.is_dir():
+        awaited = {bootstrap.name(device) for device in shard.devices if device.serial}
+        for path in awaiting.iterdir():
+            if path.name not in awaited:
+                path.unlink()
     others = made.devices if made.program == context.program and not whole else {}
     done = Made(context.program, context.made(province) if whole else "", {**others, **keys})
     files.write(place / f"{province}.keys", msgspec.json.encode(done), durable=False)

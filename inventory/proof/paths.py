@@ -6,6 +6,7 @@ cut. What one device's own text says wrongly is found in `lines.py`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import msgspec
@@ -165,7 +166,7 @@ def needs(world: World, ground: Ground) -> list[Need]:
         known = site.zone(zone)
         if known is None or site.key not in gate:
             return []
-        return [(gate[site.key], interval.interval(known.v4 if family == 4 else known.v6)[0] + 2)]
+        return [(gate[site.key], span[0] + 2) for span in world.spans(site, zone, "", family)]
 
     for flow in world.allowed:
         if flow.relation == "external":
@@ -268,10 +269,11 @@ def judge(world: World, routed: Routed) -> tuple[list[Finding], dict[Need, route
         for passed in way.wires:
             link = network.links[passed]
             ends = frozenset({ground.nodes[link.a].site, ground.nodes[link.b].site})
-            if link.rank == "backup" and len(ends) == 2 and "primary" in ranks[ends]:
-                what = (
-                    f"{need.site} reaches {need.target} ({text}) over the backup line {passed} while the primary is up"
-                )
+            better = {"backup": "primary", "drained": "primary" if "primary" in ranks[ends] else "backup"}.get(
+                link.rank
+            )
+            if len(ends) == 2 and better in ranks[ends]:
+                what = f"{need.site} reaches {need.target} ({text}) over the {link.rank} line {passed} while the {better} is up"
                 report(need, way, "JB2418", what, "Prefer the primary line at both ends.", routed.tables)
                 break
     for wire_id, tables in routed.cuts.items():
@@ -326,13 +328,16 @@ def _preferences(world: World, ground: Ground) -> list[Finding]:
                     value = next((int(s.words[2]) for s in stanza.sets if s.words[1] == "local-preference"), 100)
             lines.setdefault((given.site, item.peer_site, family), {})[link.rank] = (value, given, neighbour)
     for (_, peer, family), ranks in lines.items():
-        if len(ranks) == 2 and ranks["primary"][0] <= ranks["backup"][0]:
-            value, given, neighbour = ranks["primary"]
-            other, beside, back = ranks["backup"]
+        order = [rank for rank in ("primary", "backup", "drained") if rank in ranks]
+        for better, worse in itertools.pairwise(order):
+            if ranks[better][0] > ranks[worse][0]:
+                continue
+            value, given, neighbour = ranks[better]
+            other, beside, back = ranks[worse]
             near = [*lines_of(given.config, neighbour, family, "in"), *lines_of(beside.config, back, family, "in")]
-            what = f"the primary line to {peer} has local preference {value} (IPv{family}), the backup {other}"
+            what = f"the {better} line to {peer} has local preference {value} (IPv{family}), the {worse} {other}"
             line = neighbour.policies[family, "in"].line
-            cure = "Prefer the primary line by local preference."
+            cure = f"Prefer the {better} line by local preference."
             found.append(Finding("JB2418", given.config.file, line, given.name, what, cure, near=tuple(near)))
     return found
 
