@@ -22,25 +22,36 @@ _shared: list[Any] = []
 
 
 def spread(
-    task: Callable[[Shared, Item], Outcome], shared: Shared, items: Iterable[Item], executor: Executor | None = None
-) -> list[Outcome]:
+    task: Callable[[Shared, Item], Outcome], shared: Shared, items: Iterable[Item], executor: Executor | None = None,
+    each: Callable[[Outcome], None] = lambda outcome: None,
+) -> list[Outcome]:  # fmt: skip
     """`task` of `shared` and every item, in order. One item, or one core, stays in this process; give the largest items first.
+
+    `each` hears of every outcome as it comes, in order.
 
     Workers are forked with `shared`: it is not sent to them, and what they change in it stays theirs.
     """
     listed = list(items)
     one = partial(_with_shared, task)
     _shared.append(shared)
+
+    def heard(outcomes: Iterable[Outcome]) -> list[Outcome]:
+        found = []
+        for outcome in outcomes:
+            each(outcome)
+            found.append(outcome)
+        return found
+
     try:
         if executor is not None:
-            return list(executor.map(one, listed))
+            return heard(executor.map(one, listed))
         cores = os.cpu_count() or 1
         if len(listed) < 2 or cores < 2:
-            return [one(item) for item in listed]
+            return heard(map(one, listed))
         from concurrent.futures import ProcessPoolExecutor  # most commands need no processes: they start sooner
 
         with ProcessPoolExecutor(min(cores, len(listed)), initializer=_end_with_parent) as pool:
-            return list(pool.map(one, listed))
+            return heard(pool.map(one, listed))
     finally:
         _shared.pop()
 

@@ -27,7 +27,7 @@ class Routed(msgspec.Struct, frozen=True):
     cuts: dict[str, Tables]
 
 
-def node(network: Network, reading: Reading) -> Node | None:
+def node(world: World, reading: Reading) -> Node | None:
     """A routing device as its files say; None when it has no readable frr.conf."""
     if reading.frr is None:
         return None
@@ -39,7 +39,7 @@ def node(network: Network, reading: Reading) -> Node | None:
         for setting in item.settings:
             if setting.words[:2] in (("ip", "address"), ("ipv6", "address")) and len(setting.words) > 2:
                 found.setdefault(item.name, []).append(address_of(setting.words[2], reading.frr.file, setting.line))
-    device = network.devices[reading.device]
+    device = world.devices[reading.device]
     return Node(device.name, device.site, reading.frr, {name: tuple(listed) for name, listed in found.items()})
 
 
@@ -57,7 +57,7 @@ def compute(world: World, readings: Mapping[str, Reading]) -> tuple[Routed, list
     network = world.network
     nodes = {}
     for reading in readings.values():
-        made = node(network, reading) if network.devices[reading.device].role != "host" else None
+        made = node(world, reading) if world.devices[reading.device].role != "host" else None
         if made is not None:
             nodes[made.name] = made
     ground = routes.build(nodes, wires(network, nodes))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
 from ground import clock
 from ground.mistake import Mistake
 from ground.record import Record, Result, Subject
-from inventory.proof import decide, interval, lines, names, paths, routes, texts
+from inventory.proof import decide, folding, interval, lines, names, paths, routes, texts
 from inventory.proof.decide import Expected, World
 from inventory.proof.finding import Against, Finding, Place
+from inventory.proof.names import Held
 from inventory.proof.nftables import Packet, verdict
 from inventory.proof.paths import Need, Routed
 from inventory.proof.routes import Way
@@ -23,7 +25,7 @@ CHECKS = ("proof.filter", "proof.route", "proof.names")
 METHOD = "rendered text"
 
 
-class Proof(msgspec.Struct, frozen=True):
+class Verdict(msgspec.Struct, frozen=True):
     """What the rendered text does, held against the plan."""
 
     findings: tuple[Finding, ...]
@@ -35,14 +37,21 @@ class Proof(msgspec.Struct, frozen=True):
     """Kinds of packets asked of filters: (device, hook, interfaces, family, protocol, port, state)."""
     destinations: int
     """(device, destination) that rows need, each followed hop by hop."""
-    readings: dict[str, Reading]
-    routed: Routed
-    ways: dict[Need, Way]
+    alike: dict[str, tuple[str, ...]]
+    """Site that was proved → the sites that are like it up to their own names and addresses, in every text."""
 
     @property
     def good(self) -> bool:
         """Whether text and plan agree in everything."""
         return not self.findings and not self.mistakes
+
+
+class Proof(Verdict, frozen=True):
+    """A verdict, with what was read and computed on the way to it."""
+
+    readings: dict[str, Reading]
+    routed: Routed
+    ways: dict[Need, Way]
 
 
 class Known(msgspec.Struct):
@@ -70,64 +79,85 @@ def prove(network: Network, build: Path, devices: Collection[str] | None = None)
 
 def of(loaded: dict[str, dict[str, Text]], known: Known) -> Proof:
     """The proof of texts (device → path on the device → text). `known` is brought up to date."""
-    world = known.world
-    network = world.network
-    findings: list[Finding] = []
     for name, given in loaded.items():
         before = known.readings.get(name)
         if before is None or before.texts != given:
             known.readings[name] = texts.read(name, given, before)
     for gone in known.readings.keys() - loaded.keys():
         del known.readings[gone]
-    readings = {device: known.readings[device] for device in sorted(known.readings)}
+    return judged(known, known.world.network, len(loaded))
+
+
+def folded(network: Network, loaded: dict[str, dict[str, Text]]) -> Proof:
+    """The same proof of the same texts by a few offices of each kind: see `folding`. Its cost follows the kinds."""
+    few = folding.fold(network, loaded, texts.read)
+    return judged(Known(World(few.network), few.readings), network, len(loaded), few.alike)
+
+
+def judged(
+    known: Known, whole: Network, devices: int, alike: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    mine: Collection[str] | None = None, foreign: Sequence[Held] = (),
+) -> Proof:  # fmt: skip
+    """The proof of what was read; names are held against the `whole` Network.
+
+    `mine`: only these devices are judged; what is read of the others tells where routes lead beyond them. `foreign`: zones that
+    are served beyond what was read.
+    """
+    world = known.world
+    network = world.network
+    findings: list[Finding] = []
+    everything = {device: known.readings[device] for device in sorted(known.readings)}
+    readings = {name: reading for name, reading in everything.items() if mine is None or name in mine}
     mistakes = [mistake for reading in readings.values() for mistake in reading.mistakes]
     questions = 0
     for name, reading in readings.items():
-        device = network.devices[name]
-        if device.role == "host":
-            continue
-        if reading.nftables is None:
-            if not any(
-                m.file in (reading.here("/etc/nftables.conf"), *map(reading.here, texts.WHOLE))
-                for m in reading.mistakes
-            ):
-                where = reading.texts["/etc/frr/frr.conf"].path if "/etc/frr/frr.conf" in reading.texts else name
-                findings.append(
-                    Finding("JB2403", where, 1, name, "no packet filter at all", "Render /etc/nftables.conf.")
-                )
-            continue
-        done = known.filters.get(name)
-        if done is None or done[0].nftables is not reading.nftables:
-            if name not in known.expected:
-                known.expected[name] = decide.expected(world, device)
-            found, plane = decide.compare(world, device, known.expected[name], reading.nftables)
-            done = known.filters[name] = (reading, found, plane.asked)
-        findings += done[1]
-        questions += done[2]
+        if network.devices[name].role != "host":
+            found, asked = _filtered(known, name, reading)
+            findings += found
+            questions += asked
     for name, reading in readings.items():
         device = network.devices[name]
         peers = sorted({item.peer for item in device.interfaces if item.peer} | set(network.sites[device.site].devices))
-        key = (reading, *(readings[peer] for peer in peers if peer in readings and device.role != "host"))
+        key = (reading, *(everything[peer] for peer in peers if peer in everything and device.role != "host"))
         have = known.own.get(name)
         if have is None or len(have[0]) != len(key) or any(a is not b for a, b in zip(have[0], key, strict=True)):
-            have = known.own[name] = (key, lines.own(world, device, reading, readings))
+            have = known.own[name] = (key, lines.own(world, device, reading, everything))
         findings += have[1]
     served = tuple((n, r.zones, r.named) for n, r in readings.items() if r.zones or r.named)
     if known.names is None or known.names[0] != served:
-        known.names = (served, names.prove(network, readings))
+        known.names = (served, names.prove(whole, readings, foreign))
     findings += known.names[1]
-    said = tuple((n, r.frr, r.units) for n, r in readings.items() if network.devices[n].role != "host")
+    said = tuple((n, r.frr, r.units) for n, r in everything.items() if world.devices[n].role != "host")
     if known.routed is None or not _same(known.routed[0], said):
-        routed, faults = paths.compute(world, readings)
+        routed, faults = paths.compute(world, everything)
         lost, ways = paths.judge(world, routed)
-        known.routed = (said, routed, faults + lost, ways)
+        known.routed = (said, routed, [f for f in faults + lost if mine is None or f.subject in mine or f.row], ways)
     findings += known.routed[2]
     unique = sorted(set(findings), key=lambda f: (f.file, f.line, f.code, f.found))
     ways = known.routed[3]
     return Proof(
-        tuple(unique), tuple(mistakes), tuple(_against(network, readings, unique)), len(readings), questions,
-        len(ways) * (1 + len(known.routed[1].cuts)), readings, known.routed[1], ways,
+        tuple(unique), tuple(mistakes), tuple(_against(network, readings, unique)), devices, questions,
+        len(ways) * (1 + len(known.routed[1].cuts)), dict(alike), everything, known.routed[1], ways,
     )  # fmt: skip
+
+
+def _filtered(known: Known, name: str, reading: Reading) -> tuple[list[Finding], int]:
+    """What the filter of one device does wrong, and how many kinds of packets were asked of it."""
+    if reading.nftables is None:
+        if any(
+            m.file in (reading.here("/etc/nftables.conf"), *map(reading.here, texts.WHOLE)) for m in reading.mistakes
+        ):
+            return [], 0
+        where = reading.texts["/etc/frr/frr.conf"].path if "/etc/frr/frr.conf" in reading.texts else name
+        return [Finding("JB2403", where, 1, name, "no packet filter at all", "Render /etc/nftables.conf.")], 0
+    done = known.filters.get(name)
+    if done is None or done[0].nftables is not reading.nftables:
+        device = known.world.network.devices[name]
+        if name not in known.expected:
+            known.expected[name] = decide.expected(known.world, device)
+        found, plane = decide.compare(known.world, device, known.expected[name], reading.nftables)
+        done = known.filters[name] = (reading, found, plane.asked)
+    return done[1], done[2]
 
 
 def _same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
