@@ -22,7 +22,8 @@ from inventory.proof.decide import World
 from inventory.proof.finding import Against, Finding
 from inventory.proof.names import Held
 from inventory.proof.proving import Known, Verdict
-from ip_plan.network import Index, Network, load
+from inventory.proof.texts import Reading
+from ip_plan.network import Index, load
 
 NATION = "00"
 """The ministry's shard."""
@@ -41,7 +42,10 @@ class Part(msgspec.Struct, frozen=True):
     unit: tuple[str, ...]
     """Its shards."""
     verdict: Verdict
-    heads: tuple[Held, ...]
+    heads: tuple[Held, ...] = ()
+    """Its zones, as the ministry delegates them."""
+    faces: tuple[Reading, ...] = ()
+    """What the routers say that lines of the ministry lead to."""
 
 
 def prove(
@@ -53,7 +57,7 @@ def prove(
     largest = sorted(units, key=lambda unit: -sum((network / f"{shard}.json").stat().st_size for shard in unit))
     parts = work.spread(province, context, largest, executor, each)
     if (network / f"{NATION}.json").exists():
-        parts.append(ministry(context, [held for part in parts for held in part.heads]))
+        parts.append(ministry(context, parts))
         each(parts[-1])
     return joined(part.verdict for part in parts)
 
@@ -101,34 +105,36 @@ def province(context: Context, unit: tuple[str, ...]) -> Part:
         above = [d.name for shard in network.shards if shard.province == NATION for d in shard.devices if d.role != "host"]
         loaded = proving.load(network, context.build, [*mine, *above])
         few = folding.fold(network, loaded, texts.read)
-        part = _part(unit, few, network, len(mine & loaded.keys()), mine, ())
+        proof = proving.judged(Known(World(few.network), few.readings), network, len(mine & loaded.keys()), few.alike, mine)
+        ends = {link.b for link in few.network.links.values() if link.a in above}
+        return Part(
+            unit,
+            _plain(proof),
+            names.heads(network, {name: reading for name, reading in few.readings.items() if name in mine}),
+            tuple(Reading(name, {}, frr=few.readings[name].frr) for name in sorted(ends & few.readings.keys() & mine)),
+        )
     finally:
         gc.enable()
         for cache in (interval.number, interval.interval, interval.prefix):
             cache.cache_clear()
-    return part
 
 
-def ministry(context: Context, heads: Sequence[Held]) -> Part:
-    """The ministry with the centres of the provinces around it."""
+def ministry(context: Context, parts: Sequence[Part]) -> Part:
+    """The ministry, with what `parts` show of the provinces."""
     network = load(context.network, [NATION])
-    mine = set(network.devices)
-    around = [name for name, device in network.known_devices.items() if name not in mine and device.role != "host"]
-    loaded = {name: texts.load(context.build / name) for name in [*mine, *around] if (context.build / name / "tree.json").exists()}
+    loaded = proving.load(network, context.build)
     readings = {name: texts.read(name, given) for name, given in loaded.items()}
-    return _part((NATION,), folding.Folded(network, readings, {}), network, len(mine & loaded.keys()), mine, heads)
+    heads = [held for part in parts for held in part.heads]
+    faces = {reading.device: reading for part in parts for reading in part.faces}
+    known = Known(World(network), readings)
+    proof = proving.judged(known, network, len(loaded), mine=network.devices.keys(), foreign=heads, faces=faces)
+    return Part((NATION,), _plain(proof))
 
 
-def _part(
-    unit: tuple[str, ...], few: folding.Folded, whole: Network, devices: int, mine: set[str], heads: Sequence[Held]
-) -> Part:
-    known = Known(World(few.network), few.readings)
-    proof = proving.judged(known, whole, devices, few.alike, mine, heads)
-    said = {name: reading for name, reading in few.readings.items() if name in mine}
-    verdict = Verdict(
+def _plain(proof: proving.Proof) -> Verdict:
+    return Verdict(
         proof.findings, proof.mistakes, proof.against, proof.devices, proof.questions, proof.destinations, proof.alike
     )
-    return Part(unit, verdict, names.heads(whole, said))
 
 
 def joined(verdicts: Iterable[Verdict]) -> Verdict:

@@ -69,7 +69,7 @@ def compute(world: World, readings: Mapping[str, Reading]) -> tuple[Routed, list
         neighbour = (
             next((n for n in config.bgp.neighbours.values() if n.line == fault.line), None) if config.bgp else None
         )
-        if neighbour and fault.what.startswith("no device has") and _absent(world, neighbour.address, nodes):
+        if neighbour and fault.what.startswith("no device has") and _absent(world, fault.device, neighbour.address, nodes):
             continue
         found.append(Finding("JB2412", config.file, fault.line, fault.device, fault.what, fault.cure))
     memo: routes.Memo = {}
@@ -82,13 +82,14 @@ def compute(world: World, readings: Mapping[str, Reading]) -> tuple[Routed, list
     return Routed(ground, base, cut), found
 
 
-def _absent(world: World, address: str, nodes: Mapping[str, Node]) -> bool:
-    return any(
-        normal == spelled(address) and device.name not in nodes
-        for device in world.devices.values()
-        if device.role != "host"
-        for normal in map(spelled, addresses_of(device))
-    )
+def _absent(world: World, name: str, address: str, nodes: Mapping[str, Node]) -> bool:
+    """Whether an address is the other end of a line, or a router of the same site, that was not read."""
+    wanted, device = spelled(address), world.devices[name]
+    far = [(item.peer, text) for item in device.interfaces for text in (item.peer4, item.peer6)]
+    for other in world.network.known_sites[device.site].devices:
+        if other in world.devices and other != name:
+            far += [(other, text) for text in addresses_of(world.devices[other])]
+    return any(other not in nodes and text and spelled(text) == wanted for other, text in far)
 
 
 def _redundant(ground: Ground, wire: Wire) -> bool:

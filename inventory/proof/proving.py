@@ -11,9 +11,10 @@ import msgspec
 from ground import clock
 from ground.mistake import Mistake
 from ground.record import Record, Result, Subject
-from inventory.proof import decide, folding, interval, lines, names, paths, routes, texts
+from inventory.proof import decide, folding, forms, interval, lines, names, paths, routes, texts
 from inventory.proof.decide import Expected, World
 from inventory.proof.finding import Against, Finding, Place
+from inventory.proof.forms import Store
 from inventory.proof.names import Held
 from inventory.proof.nftables import Packet, verdict
 from inventory.proof.paths import Need, Routed
@@ -64,6 +65,7 @@ class Known(msgspec.Struct):
     own: dict[str, tuple[tuple[Reading, ...], list[Finding]]] = {}
     names: tuple[tuple[object, ...], list[Finding]] | None = None
     routed: tuple[tuple[object, ...], Routed, list[Finding], dict[Need, Way]] | None = None
+    forms: Store = msgspec.field(default_factory=Store)
 
 
 def load(network: Network, build: Path, devices: Collection[str] | None = None) -> dict[str, dict[str, Text]]:
@@ -96,12 +98,12 @@ def folded(network: Network, loaded: dict[str, dict[str, Text]]) -> Proof:
 
 def judged(
     known: Known, whole: Network, devices: int, alike: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
-    mine: Collection[str] | None = None, foreign: Sequence[Held] = (),
+    mine: Collection[str] | None = None, foreign: Sequence[Held] = (), faces: Mapping[str, Reading] = MappingProxyType({}),
 ) -> Proof:  # fmt: skip
     """The proof of what was read; names are held against the `whole` Network.
 
     `mine`: only these devices are judged; what is read of the others tells where routes lead beyond them. `foreign`: zones that
-    are served beyond what was read.
+    are served beyond what was read. `faces`: what the other ends of lines say that lead beyond it.
     """
     world = known.world
     network = world.network
@@ -121,7 +123,7 @@ def judged(
         key = (reading, *(everything[peer] for peer in peers if peer in everything and device.role != "host"))
         have = known.own.get(name)
         if have is None or len(have[0]) != len(key) or any(a is not b for a, b in zip(have[0], key, strict=True)):
-            have = known.own[name] = (key, lines.own(world, device, reading, everything))
+            have = known.own[name] = (key, lines.own(world, device, reading, {**faces, **everything}))
         findings += have[1]
     served = tuple((n, r.zones, r.named) for n, r in readings.items() if r.zones or r.named)
     if known.names is None or known.names[0] != served:
@@ -131,7 +133,8 @@ def judged(
     if known.routed is None or not _same(known.routed[0], said):
         routed, faults = paths.compute(world, everything)
         lost, ways = paths.judge(world, routed)
-        known.routed = (said, routed, [f for f in faults + lost if mine is None or f.subject in mine or f.row], ways)
+        # Of a line that leads to nothing that was read, its own end tells nothing wrong.
+        known.routed = (said, routed, [f for f in faults if mine is None or f.subject in mine] + lost, ways)
     findings += known.routed[2]
     unique = sorted(set(findings), key=lambda f: (f.file, f.line, f.code, f.found))
     ways = known.routed[3]
@@ -155,8 +158,14 @@ def _filtered(known: Known, name: str, reading: Reading) -> tuple[list[Finding],
         device = known.world.network.devices[name]
         if name not in known.expected:
             known.expected[name] = decide.expected(known.world, device)
-        found, plane = decide.compare(known.world, device, known.expected[name], reading.nftables)
-        done = known.filters[name] = (reading, found, plane.asked)
+        form = forms.of(device, known.expected[name], reading.nftables, known.world.whole)
+        found, asked = [], known.forms.get(form)
+        if asked is None:
+            found, plane = decide.compare(known.world, device, known.expected[name], reading.nftables)
+            asked = plane.asked
+            if not found:
+                known.forms.put(form, asked)
+        done = known.filters[name] = (reading, found, asked)
     return done[1], done[2]
 
 
