@@ -201,10 +201,10 @@ class Owners(msgspec.Struct):
         found = set()
         for end in (first, last):
             at = bisect_right(self.starts[family], end) - 1
-            if at >= 0 and rows[at][1] >= end and not (first <= rows[at][0] and rows[at][1] <= last != first):
-                found.add(rows[at][2])
-            elif at >= 0 and rows[at][:2] == (first, last):
-                found.add(rows[at][2])
+            if at >= 0 and rows[at][1] >= end:
+                own = rows[at][:2]
+                if own == (first, last) or not (first <= own[0] and own[1] <= last):
+                    found.add(rows[at][2])
         return found
 
 
@@ -602,9 +602,10 @@ def forest(spans: Iterable[Interval]) -> Forest:
 
 
 def fold(
-    network: Network, loaded: Mapping[str, Mapping[str, Text]], read: Callable[[str, Mapping[str, Text]], Reading], kept: int = KEPT
-) -> Folded:
-    """The Network and what was read of its devices, with at most `kept` branches of each kind.
+    network: Network, loaded: Mapping[str, dict[str, Text]], read: Callable[[str, dict[str, Text]], Reading], kept: int = KEPT,
+    keep: Collection[str] = (),
+) -> Folded:  # fmt: skip
+    """The Network and what was read of its devices, with at most `kept` branches of each kind, and the sites `keep`.
 
     `loaded`: device → its texts; `read` reads them: of a branch that is left out none is read.
     """
@@ -640,7 +641,7 @@ def fold(
     straight = all(wood.straight for wood in woods.values())
     kinds: dict[object, list[str]] = {}
     for branch in found.values():
-        if not branch.odd and straight:
+        if not branch.odd and straight and branch.site not in keep:
             lies = tuple(woods[family].around((first, last)) for family, first, last in branch.spans)
             kinds.setdefault((branch.shape, forms[branch.site], tuple(branch.said), lies), []).append(branch.site)
     alike = {sites[0]: tuple(sites[kept:]) for sites in kinds.values() if len(sites) > kept}

@@ -52,8 +52,8 @@ def wires(network: Network, nodes: Mapping[str, Node]) -> list[Wire]:
     ]
 
 
-def compute(world: World, readings: Mapping[str, Reading]) -> tuple[Routed, list[Finding]]:
-    """The routes of all devices, with everything up and with each redundant line cut, and what sessions lack."""
+def compute(world: World, readings: Mapping[str, Reading], *, cut: bool = True) -> tuple[Routed, list[Finding]]:
+    """The routes of all devices, with everything up and (`cut`) with each redundant line cut, and what sessions lack."""
     network = world.network
     nodes = {}
     for reading in readings.values():
@@ -74,12 +74,12 @@ def compute(world: World, readings: Mapping[str, Reading]) -> tuple[Routed, list
         found.append(Finding("JB2412", config.file, fault.line, fault.device, fault.what, fault.cure))
     memo: routes.Memo = {}
     base = routes.compute(ground, agreed, memo=memo)
-    cut = {
+    without = {
         wire.id: routes.compute(ground, agreed, frozenset({wire.id}), base, memo)
         for wire in ground.wires
-        if _redundant(ground, wire)
+        if cut and _redundant(ground, wire)
     }
-    return Routed(ground, base, cut), found
+    return Routed(ground, base, without), found
 
 
 def _absent(world: World, name: str, address: str, nodes: Mapping[str, Node]) -> bool:
