@@ -29,10 +29,14 @@ def prove_command(
     build: Build = None,
     everything: Annotated[bool, typer.Option("--all", help="Every rendered device, not only the twin's.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Prove everything anew, whatever has not changed.")] = False,
-    opener: Annotated[str, typer.Option("--from", help="Who opens: an address, or site:zone, e.g. 640100:exchange.")] = "",
+    opener: Annotated[
+        str, typer.Option("--from", help="Who opens: an address, or site:zone, e.g. 640100:exchange.")
+    ] = "",
     target: Annotated[str, typer.Option("--to", help="Who is reached: an address, or site:zone.")] = "",
     port: Annotated[str, typer.Option("--port", help="tcp/5432, udp/53, icmp/echo …")] = "",
-    service: Annotated[str, typer.Option("--service", help="Instead of --port: a service of the zone that is reached.")] = "",
+    service: Annotated[
+        str, typer.Option("--service", help="Instead of --port: a service of the zone that is reached.")
+    ] = "",
     format: Format = "table",
 ) -> None:
     """Read the rendered text back and prove what it allows; with --from, --to and --port or --service, follow one connection."""
@@ -72,7 +76,9 @@ def _whole(plan: str, at: str, state: Path, build: Path | None, fresh: bool) -> 
             done.extend(part.unit)
             step(f"{len(done)} provinces: {' '.join(part.unit)}{'' if part.anew else ' unchanged'}")
 
-        return national.prove(network, folder, kept=None if fresh else state / "proofs" / plans.load(plan).name, each=each)
+        return national.prove(
+            network, folder, kept=None if fresh else state / "proofs" / plans.load(plan).name, each=each
+        )
 
 
 def _running(plan: str, at: str, state: Path, build: Path | None) -> Verdict:
@@ -181,7 +187,9 @@ def table(proof: Verdict) -> str:
 
 def _concerned(proof: Verdict) -> list[tuple[str, tuple[str, ...]]]:
     """The sites that findings speak of and that stand for others too."""
-    said = {finding.subject.partition("-")[0] for finding in proof.findings} | {f.source.partition(":")[0] for f in proof.findings}
+    said = {finding.subject.partition("-")[0] for finding in proof.findings} | {
+        f.source.partition(":")[0] for f in proof.findings
+    }
     said |= {finding.target.partition(":")[0] for finding in proof.findings}
     return [(site, sites) for site, sites in sorted(proof.alike.items()) if site.partition(":")[0] in said]
 

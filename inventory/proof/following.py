@@ -180,7 +180,11 @@ def _follow(
             passes, line = verdict(
                 ruleset, hook, Packet(family, entry, "" if local else leaves, src, dst, kind[0], kind[1])
             )
-            steps.append(Step(device, entry, leaves, passes, ruleset.file, line, _said(proof.readings[device], ruleset.file, line)))
+            steps.append(
+                Step(
+                    device, entry, leaves, passes, ruleset.file, line, _said(proof.readings[device], ruleset.file, line)
+                )
+            )
             if not passes:
                 return answer(False, f"{device} drops it")
         else:

@@ -51,11 +51,15 @@ def of(device: Device, wanted: Expected, ruleset: Ruleset, whole: dict[int, Inte
 
     said: list[object] = [device.role, [[title(name), title(kind), _meaning(name)] for name, kind in wanted.interfaces]]
     for family in (4, 6):
-        said.append([names.span(family, whole[family]), *(names.span(family, span) for span in own_addresses(device, family))])
+        said.append(
+            [names.span(family, whole[family]), *(names.span(family, span) for span in own_addresses(device, family))]
+        )
     lists: dict[int, list[object]] = {}
     for key, boxes in wanted.boxes.items():
         if id(boxes) not in lists:
-            lists[id(boxes)] = [[names.all(key[3], box.sources), names.all(key[3], box.targets), box.optional] for box in boxes]
+            lists[id(boxes)] = [
+                [names.all(key[3], box.sources), names.all(key[3], box.targets), box.optional] for box in boxes
+            ]
         said.append([key[0], title(key[1]), title(key[2]), key[3:], lists[id(boxes)]])
     said.append([ruleset.flushes, sorted(ruleset.untracked)])
     for table in ruleset.tables:
@@ -63,7 +67,9 @@ def of(device: Device, wanted: Expected, ruleset: Ruleset, whole: dict[int, Inte
             said.append([table.family, table.name, chain.name, chain.type, chain.hook, chain.priority, chain.policy])
             for rule in chain.rules:
                 matches = [_match(names, filled(table, match)) for match in rule.matches]
-                branches = [[_match(names, filled(table, match)), action, target] for match, action, target in rule.branches]
+                branches = [
+                    [_match(names, filled(table, match)), action, target] for match, action, target in rule.branches
+                ]
                 said.append([matches, rule.action, rule.target, rule.limited, rule.key, branches])
     said.append(_structure(names.spans))
     return hashlib.sha256(msgspec.msgpack.encode(said)).hexdigest()
@@ -99,7 +105,10 @@ def _structure(spans: dict[tuple[int, Interval], int]) -> list[object]:
     found: list[object] = []
     for family in (4, 6):
         last = (1 << interval.BITS[family]) - 1
-        rows = sorted(((span, place) for (of_, span), place in spans.items() if of_ == family), key=lambda row: (row[0][0], -row[0][1]))
+        rows = sorted(
+            ((span, place) for (of_, span), place in spans.items() if of_ == family),
+            key=lambda row: (row[0][0], -row[0][1]),
+        )
         way: list[tuple[Interval, int]] = [((0, last), -1)]
         free = {-1: last + 1}
         lies: dict[int, int] = {}
@@ -109,7 +118,9 @@ def _structure(spans: dict[tuple[int, Interval], int]) -> list[object]:
             if way[-1][0][1] < span[1]:
                 # They cross: nothing shorter than their ends in order tells how.
                 points = interval.cuts((row[0] for row in rows), family)
-                found.append([[place, points.index(s[0]), s[1] + 1 in points and points.index(s[1] + 1)] for s, place in rows])
+                found.append(
+                    [[place, points.index(s[0]), s[1] + 1 in points and points.index(s[1] + 1)] for s, place in rows]
+                )
                 break
             free[way[-1][1]] -= span[1] - span[0] + 1
             free[place] = span[1] - span[0] + 1
@@ -149,5 +160,7 @@ class Store(msgspec.Struct, frozen=True):
 def program() -> str:
     """SHA-256 of the program that proves: its readers, what it expects, and the Network it reads."""
     here = Path(__file__).parent
-    sources = sorted([*here.glob("*.py"), *(here.parents[1] / "ip_plan").glob("*.py"), *(here.parents[1] / "ground").glob("*.py")])
+    sources = sorted(
+        [*here.glob("*.py"), *(here.parents[1] / "ip_plan").glob("*.py"), *(here.parents[1] / "ground").glob("*.py")]
+    )
     return files.sha256("".join(files.sha256(path.read_bytes()) for path in sources).encode())

@@ -212,7 +212,10 @@ def _soa(entry: Entry, origin: str, own: set[str], mail: str, wrong: object) -> 
 
 
 def _missing(
-    zones: Mapping[str, Held], others: Collection[str], names: Mapping[str, tuple[str, str]], pointers: Mapping[str, str]
+    zones: Mapping[str, Held],
+    others: Collection[str],
+    names: Mapping[str, tuple[str, str]],
+    pointers: Mapping[str, str],
 ) -> list[Finding]:
     findings: list[Finding] = []
     have = {zone: {(e.name, e.type, e.data): e for e in held.file.entries} for zone, held in zones.items()}

@@ -69,7 +69,11 @@ def compute(world: World, readings: Mapping[str, Reading], *, cut: bool = True) 
         neighbour = (
             next((n for n in config.bgp.neighbours.values() if n.line == fault.line), None) if config.bgp else None
         )
-        if neighbour and fault.what.startswith("no device has") and _absent(world, fault.device, neighbour.address, nodes):
+        if (
+            neighbour
+            and fault.what.startswith("no device has")
+            and _absent(world, fault.device, neighbour.address, nodes)
+        ):
             continue
         found.append(Finding("JB2412", config.file, fault.line, fault.device, fault.what, fault.cure))
     memo: routes.Memo = {}

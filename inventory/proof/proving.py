@@ -154,7 +154,8 @@ def _filtered(known: Known, name: str, reading: Reading) -> tuple[list[Finding],
         if name not in known.expected:
             known.expected[name] = decide.expected(known.world, device)
         form = forms_.of(device, known.expected[name], reading.nftables, known.world.whole)
-        found, asked = [], known.forms.get(form)
+        found: list[Finding] = []
+        asked = known.forms.get(form)
         if asked is None:
             found, plane = decide.compare(known.world, device, known.expected[name], reading.nftables)
             asked = plane.asked

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -66,7 +65,9 @@ def test_a_changed_line_is_found_wherever_it_is(rendered: tuple[Network, Loaded]
         mutation
         for target in ("/etc/frr/frr.conf", "/etc/nftables.conf")
         for mutation in mutate.every(mutate.dialect_of(target), link.peer, target, centre[target], chance)
-        if any(word in mutation.before for word in (f" {link.v4.partition('/')[0]} ", own.loopback4, f"{own.loopback6}/"))
+        if any(
+            word in mutation.before for word in (f" {link.v4.partition('/')[0]} ", own.loopback4, f"{own.loopback6}/")
+        )
     ]
     known = Known(World(network))
     proving.of(loaded, known)
@@ -74,10 +75,14 @@ def test_a_changed_line_is_found_wherever_it_is(rendered: tuple[Network, Loaded]
     for mutation in [*cases, *chance.sample(said, 4)]:
         tree = {**loaded, mutation.device: dict(loaded[mutation.device])}
         text = tree[mutation.device][mutation.target]
-        tree[mutation.device][mutation.target] = msgspec.structs.replace(text, content=mutate.apply(text.content, mutation))
+        tree[mutation.device][mutation.target] = msgspec.structs.replace(
+            text, content=mutate.apply(text.content, mutation)
+        )
         plain, few_ = proving.of(tree, known), folded(network, tree)
         assert plain.good == few_.good, str(mutation)
-        assert bool(mutate.caught(plain, mutation, text.path)) == bool(mutate.caught(few_, mutation, text.path)), str(mutation)
+        assert bool(mutate.caught(plain, mutation, text.path)) == bool(mutate.caught(few_, mutation, text.path)), str(
+            mutation
+        )
         found += not few_.good
     assert found > 5
 
@@ -89,7 +94,10 @@ def test_texts_that_differ_by_a_word_are_not_alike(rendered: tuple[Network, Load
     site = next(sites[-1] for sites in few.alike.values())
     device = network.sites[site].devices[0]
     text = loaded[device]["/etc/nftables.conf"]
-    tree = {**loaded, device: {**loaded[device], "/etc/nftables.conf": msgspec.structs.replace(text, content=text.content + "# x\n")}}
+    tree = {
+        **loaded,
+        device: {**loaded[device], "/etc/nftables.conf": msgspec.structs.replace(text, content=text.content + "# x\n")},
+    }
     again = folding.fold(network, tree, texts.read)
     assert device in again.readings and device not in few.readings
 
@@ -120,6 +128,9 @@ def test_a_wider_prefix_elsewhere_tells_offices_apart(rendered: tuple[Network, L
     line = f"    ip saddr {address}/25 ip daddr {address}/25 counter drop\n"
     content = text.content.replace("    counter drop comment", line + "    counter drop comment", 1)
     assert content != text.content
-    tree = {**loaded, "640100-fw1": {**loaded["640100-fw1"], "/etc/nftables.conf": msgspec.structs.replace(text, content=content)}}
+    tree = {
+        **loaded,
+        "640100-fw1": {**loaded["640100-fw1"], "/etc/nftables.conf": msgspec.structs.replace(text, content=content)},
+    }
     again = folding.fold(network, tree, texts.read)
     assert network.sites[site].devices[0] in again.readings and network.sites[site].devices[0] not in few.readings
