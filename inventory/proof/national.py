@@ -26,13 +26,16 @@ from inventory.proof.finding import Against, Finding
 from inventory.proof.forms import Store
 from inventory.proof.names import Held
 from inventory.proof.proving import Known, Verdict
-from inventory.proof.texts import Reading, Text
+from inventory.proof.texts import Text
 from ip_plan.network import Index, Network, load
 
 NATION = "00"
 """The ministry's shard."""
 STEP = 100_000_000
 """Nanoseconds in which two changes of a file may get the same time: a file system's clock goes in steps of a few ms."""
+
+
+_FACE = ("/etc/frr/frr.conf", *texts.WHOLE)
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -59,8 +62,8 @@ class Part(msgspec.Struct, frozen=True):
     verdict: Verdict
     heads: tuple[Held, ...] = ()
     """Its zones, as the ministry delegates them."""
-    faces: tuple[Reading, ...] = ()
-    """What the routers say that lines of the ministry lead to."""
+    faces: dict[str, dict[str, Text]] = {}
+    """Routing of the devices that lines of the ministry lead to, as text."""
     anew: bool = True
     """Whether anything was proved; False: nothing that it rests on has changed since it was."""
 
@@ -137,7 +140,7 @@ def province(context: Context, unit: tuple[str, ...]) -> Part:
 
 def ministry(context: Context, parts: Sequence[Part]) -> Part:
     """The ministry, with what `parts` show of the provinces."""
-    shown = files.sha256(msgspec.msgpack.encode([[part.heads, part.faces] for part in parts], order="deterministic"))
+    shown = files.sha256(msgspec.msgpack.encode([[part.heads, part.faces] for part in parts]))
     return _kept(context, (NATION,), (shown,), lambda seen: _ministry(context, parts, seen))
 
 
@@ -208,7 +211,10 @@ def _province(context: Context, unit: tuple[str, ...], seen: list[str]) -> Part:
             unit,
             _plain(proof),
             names.heads(network, {name: reading for name, reading in few.readings.items() if name in mine}),
-            tuple(Reading(name, {}, frr=few.readings[name].frr) for name in sorted(ends & few.readings.keys() & mine)),
+            {
+                name: {target: text for target, text in loaded[name].items() if target in _FACE}
+                for name in sorted(ends & loaded.keys())
+            },
         )
     finally:
         gc.enable()
@@ -221,7 +227,7 @@ def _ministry(context: Context, parts: Sequence[Part], seen: list[str]) -> Part:
     loaded = _load(context, network, seen)
     readings = {name: texts.read(name, given) for name, given in loaded.items()}
     heads = [held for part in parts for held in part.heads]
-    faces = {reading.device: reading for part in parts for reading in part.faces}
+    faces = {name: texts.read(name, given) for part in parts for name, given in part.faces.items()}
     known = Known(World(network), readings, forms=_forms(context))
     proof = proving.judged(known, network, len(loaded), mine=network.devices.keys(), foreign=heads, faces=faces)
     return Part((NATION,), _plain(proof))

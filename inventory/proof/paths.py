@@ -208,12 +208,14 @@ class _Steps:
         self.ground = ground
         self.tables = tables
         self.known: dict[tuple[str, int, int], routes.Hop | None] = {}
-        self.lengths = {key: routes.lengths(table) for key, table in tables.fib.items()}
+        self.lengths: dict[tuple[str, int], list[int]] = {}
 
     def next(self, device: str, family: int, address: int) -> routes.Hop | None:
         key = (device, family, address)
         if key not in self.known:
             table = self.tables.fib[device, family]
+            if (device, family) not in self.lengths:
+                self.lengths[device, family] = routes.lengths(table)
             hit = routes.lookup(table, family, address, self.lengths[device, family])
             self.known[key] = hit[1] if hit else None
         return self.known[key]

@@ -71,7 +71,9 @@ def test_a_router_is_reached_from_its_own_management_zone_only(rendered: tuple[N
     world = World(network)
     centre = "640100:centre1"
     assert all(d.allowed for d in connection(proof, world, End(centre, "management"), End(centre, TRANSIT), "tcp/22"))
-    assert not any(d.allowed for d in connection(proof, world, End(centre, "production"), End(centre, TRANSIT), "tcp/22"))
+    assert not any(
+        d.allowed for d in connection(proof, world, End(centre, "production"), End(centre, TRANSIT), "tcp/22")
+    )
 
 
 def test_records(rendered: tuple[Network, Proof, str, str]) -> None:

@@ -72,9 +72,7 @@ def test_rows_text_and_proof_agree_while_it_holds_and_after(two: Two) -> None:
             service = "front" if other == "external" else ""
             carrier = next((s.device for s in network.services_at.get((target, other), ()) if s.name == service), "")
             assert zones.verdict(network, End(opener, one), End(target, other, carrier), port).allow == wanted
-            for decision in connection(
-                proof, world, following.End(opener, one), following.End(target, other), port
-            ):
+            for decision in connection(proof, world, following.End(opener, one), following.End(target, other), port):
                 assert decision.allowed == wanted, decision
 
 
