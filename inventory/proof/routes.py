@@ -758,8 +758,8 @@ def _bgp(
         rib = {device: dict(before.best[device, family]) for device in ground.nodes}
         everything = {key for table in rib.values() for key in table}
         # Who listens to one of them may have lost a session with it.
-        near = {session.device for session in agreed if session.peer in stale} | set(stale)
-        for device in sorted(near):
+        hearing = {session.device for session in agreed if session.peer in stale} | set(stale)
+        for device in sorted(hearing):
             for key in everything | own[device].keys():
                 push(device, key)
     for device in ground.nodes if before is None else stale:
@@ -824,9 +824,9 @@ def _bgp(
             if inside(key, outer):
                 push(device, outer)
         if key in aggregates.get(device, {}):
-            for inner in [k for k in rib[device] if inside(k, key)]:
+            for part in [k for k in rib[device] if inside(k, key)]:
                 for listener in listeners[device]:
-                    push(listener, inner)
+                    push(listener, part)
     for device in ground.nodes:
         best[device, family] = rib[device]
     return {d for d in ground.nodes if before is None or rib[d] != before.best[d, family]}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from inventory.proof import national, proving
+from inventory.proof import forms, national, proving
 from inventory.proof.proving import Verdict
 from inventory.render import write
 from ip_plan.compile import compile_plan
@@ -77,5 +77,5 @@ def test_a_fault_at_the_ministry_is_seen(tree: Tree) -> None:
 
 def test_another_program_knows_no_verdict(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     tree.prove()
-    monkeypatch.setattr(national.forms, "program", lambda: "another")
+    monkeypatch.setattr(forms, "program", lambda: "another")
     assert tree.prove()[1] == ["64", "00"]

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ground.mistake import Mistakes
 from inventory import render
 from inventory.proof import decide, nftables
 from inventory.proof.decide import World
@@ -140,7 +141,7 @@ def disagreement(case: Case) -> str:
     """What the proof says otherwise than the oracle; empty: nothing."""
     try:
         findings = proved(case)
-    except nftables.Mistakes:
+    except Mistakes:
         return ""  # what is not read is not proved, and said so
     try:
         wrong = [(p, allowed) for p, allowed in packets(case) if oracle.passes(case.text, "forward", p) != allowed]
@@ -179,7 +180,7 @@ def test_the_oracle_is_asked_of_right_and_wrong_texts(pilot: Network) -> None:
 def _readable(case: Case) -> bool:
     try:
         nftables.read(case.text)
-    except nftables.Mistakes:
+    except Mistakes:
         return False
     return True
 
