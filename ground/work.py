@@ -27,26 +27,37 @@ _shared: list[Any] = []
 
 
 def spread(
-    task: Callable[[Shared, Item], Outcome], shared: Shared, items: Iterable[Item], executor: Executor | None = None
-) -> list[Outcome]:
+    task: Callable[[Shared, Item], Outcome], shared: Shared, items: Iterable[Item], executor: Executor | None = None,
+    each: Callable[[Outcome], None] = lambda outcome: None,
+) -> list[Outcome]:  # fmt: skip
     """`task` of `shared` and every item, in order. One item, or one core, stays in this process; give the largest items first.
+
+    `each` hears of every outcome as it comes, in order.
 
     Workers are forked with `shared`: it is not sent to them, and what they change in it stays theirs. The workers of an
     `executor` may be anywhere: they are sent it, and have to see the same files under the same paths.
     """
     listed = list(items)
+
+    def heard(outcomes: Iterable[Outcome]) -> list[Outcome]:
+        found = []
+        for outcome in outcomes:
+            each(outcome)
+            found.append(outcome)
+        return found
+
     if executor is not None:
         sent = pickle.dumps((task, shared))
-        return list(executor.map(partial(_with_sent, sent), listed))
+        return heard(executor.map(partial(_with_sent, sent), listed))
     cores = os.cpu_count() or 1
     if len(listed) < 2 or cores < 2:
-        return [task(shared, item) for item in listed]
+        return heard(task(shared, item) for item in listed)
     from concurrent.futures import ProcessPoolExecutor  # most commands need no processes: they start sooner
 
     _shared.append(shared)
     try:
         with ProcessPoolExecutor(min(cores, len(listed)), initializer=_end_with_parent) as pool:
-            return list(pool.map(partial(_with_shared, task), listed))
+            return heard(pool.map(partial(_with_shared, task), listed))
     finally:
         _shared.pop()
 

@@ -213,6 +213,45 @@ ROWS: tuple[Row, ...] = (
         ),
     ),
     Row(
+        "prove-province",
+        "prove a province of the national plan with the ministry above it: both families, routes, names, reading included",
+        "device",
+        tuple(
+            Size(label, _work("prove-province", "{base}", province), (*NATION, _work("render", "{base}", "{base}/build")))
+            for label, province in (("Chongqing (50)", "50"), ("Sichuan (51)", "51"))
+        ),
+    ),
+    Row(
+        "prove-nation",
+        "prove everything that is rendered of the national plan, by province in processes",
+        "device",
+        (Size("national plan", _work("prove-nation", "{base}"), (*NATION, _work("render", "{base}", "{base}/build"))),),
+        seconds=15,
+        memory=300,
+        runs=1,
+        note="offices alike up to their own addresses are proved by a few of each kind, each text of the others is compared word by word",
+    ),
+    Row(
+        "prove-one-site",
+        "prove the nation again after one file of one office changed",
+        "device",
+        (
+            Size(
+                "national plan",
+                _work("prove-nation", "{base}", "{base}/kept"),
+                (
+                    *NATION,
+                    _work("render", "{base}", "{base}/build"),
+                    _work("prove-nation", "{base}", "{base}/kept"),
+                    _work("touch", "{base}", "640121100-r1"),
+                ),
+                (_work("touch", "{base}", "640121100-r1"),),
+            ),
+        ),
+        seconds=1,
+        note="the province of that office is read and proved anew; of the others every file is looked at, none is read",
+    ),
+    Row(
         "remediate",
         "commands from what a hub's FRR runs to what was rendered, shown on the simulated device there and back",
         "line",

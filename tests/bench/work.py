@@ -246,6 +246,35 @@ def prove(state: str, extent: str = "running") -> int:
     return found.devices
 
 
+def prove_nation(state: str, kept: str = "") -> int:
+    """Prove everything rendered in `state`/build, by province in processes; devices. With `kept`, verdicts are kept there."""
+    from inventory.proof import national
+
+    (folder,) = Path(state, "plans").glob("*/network")
+    found = national.prove(folder, Path(state, "build"), kept=Path(kept) if kept else None)
+    if not found.good:
+        sys.exit(f"the proof found {[*found.mistakes, *found.findings][:3]}")
+    return found.devices
+
+
+def prove_province(state: str, province: str) -> int:
+    """Prove a province in one process, nothing kept; devices."""
+    from inventory.proof import national
+
+    (folder,) = Path(state, "plans").glob("*/network")
+    found = national.province(national.Context(folder, Path(state, "build")), (province,)).verdict
+    if not found.good:
+        sys.exit(f"the proof found {[*found.mistakes, *found.findings][:3]}")
+    return found.devices
+
+
+def touch(state: str, device: str) -> int:
+    """Write one file of a device again with a further comment; files."""
+    path = Path(state, "build", device, "files/etc/nftables.conf")
+    path.write_text(path.read_text() + "# touched\n")
+    return 1
+
+
 def append(state: str, number: str) -> int:
     """Append so many records to a new log."""
     from monitoring.evidence import log
@@ -439,6 +468,7 @@ def names(state: str, province: str, to: str = "") -> int:
 
 WORKS: dict[str, Callable[..., int]] = {
     "compile": compile, "cut": cut, "remember": remember, "forget": forget, "unchanged": unchanged, "render": render, "prove": prove,
+    "prove-nation": prove_nation, "prove-province": prove_province, "touch": touch,
     "append": append, "verify": verify, "rounds": rounds, "status": status, "spokes": spokes, "spokes-plan": spokes_plan,
     "render-stored": render_stored, "mixed": mixed, "township": township, "follow": follow, "zones": zones, "load-zones": load_zones,
     "rendered": rendered, "inventory": inventory,
