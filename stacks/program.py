@@ -113,7 +113,7 @@ def _named(stack: Stack, word: str) -> bool:
 def _premises(network: Network, site: Site, wanted: set[str], links: dict[str, Link]) -> Premises:
     here = [network.devices[name] for name in site.devices if name in wanted]
     segments = {each.id: each for each in build.segments(network, [device.name for device in here])}
-    hosts = {device.name: _host(network, site, device) for device in here}
+    hosts = {device.name: _host(network, site, device, wanted) for device in here}
     zones = []
     for zone in site.zones:
         segment = segments.get(f"{site.key}:{zone.name}")
@@ -138,9 +138,11 @@ def _premises(network: Network, site: Site, wanted: set[str], links: dict[str, L
     )
 
 
-def _host(network: Network, site: Site, device: Device) -> Host:
+def _host(network: Network, site: Site, device: Device, wanted: set[str]) -> Host:
     services = [service for service in network.services if service.device == device.name]
-    carried: dict[str, list[str]] = {each.name: [each.v4, each.v6] for each in device.interfaces}
+    # A line to a site that is not there has no interface here.
+    joined = [each for each in device.interfaces if each.kind == "zone" or each.peer in wanted]
+    carried: dict[str, list[str]] = {each.name: [each.v4, each.v6] for each in joined}
     if device.loopback4:
         carried["lo"] = [f"{device.loopback4}/32", f"{device.loopback6}/128"]
     for service in services:

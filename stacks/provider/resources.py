@@ -92,7 +92,7 @@ def kind_of(token_: str) -> str:
 
 def properties(thing: Thing) -> dict[str, Any]:
     """A thing as plain values."""
-    plain: dict[str, Any] = msgspec.to_builtins(thing)
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(thing))  # lists, as the protocol has them
     return plain
 
 
