@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ground import files, mistake
+from stacks import policy
 from stacks.twin import place as places
 from stacks.twin import program
 
@@ -89,7 +90,7 @@ def ready(told: Told) -> Path:
 
 def environment(engine: Path, home: Path) -> dict[str, str]:
     """What every run of the engine is given: programs of this installation first, nothing fetched, nothing asked."""
-    search = [str(Path(sys.executable).parent), str(engine.parent), program.path()]
+    search = [str(Path(sys.executable).parent), policy.PROGRAMS, str(engine.parent), program.path()]
     return {
         "PATH": os.pathsep.join(search),
         "PULUMI_HOME": str(home),

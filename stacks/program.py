@@ -147,9 +147,7 @@ def _host(network: Network, site: Site, device: Device, wanted: set[str]) -> Hos
         carried["lo"] = [f"{device.loopback4}/32", f"{device.loopback6}/128"]
     for service in services:
         carried[f"z-{service.zone}"] += [f"{service.v4}/32", f"{service.v6}/128"]
-    backup = next(
-        (each.repository for each in network.protections_of.get(device.name, ()) if each.device == device.name), ""
-    )
+    serves, whole = _served(network, site) if device.zone == "production" and site.level == "province" else ((), False)
     return Host(
         name=device.name,
         site=site.key,
@@ -161,14 +159,31 @@ def _host(network: Network, site: Site, device: Device, wanted: set[str]) -> Hos
         duties=device.duties,
         services=tuple(f"{each.zone}/{each.name} {each.v4} {each.v6}" for each in services),
         data=build.holds_data(device),
-        backup=backup,
+        serves=serves,
+        whole_province=whole,
         interfaces={name: tuple(sorted(address for address in each if address)) for name, each in carried.items()},
     )
+
+
+def _served(network: Network, site: Site) -> tuple[tuple[str, ...], bool]:
+    """The prefectures that have no centre of their own and are served by this one, and whether none has."""
+    below = [each for each in network.regions.values() if each.level == "prefecture" and each.parent == site.region]
+    own = {each.region for each in network.known_sites.values() if each.kind in CENTRES}
+    without = tuple(sorted(each.code for each in below if each.code not in own and each.serving == site.region))
+    return without, len(without) == len(below)
 
 
 def _links(network: Network, devices: set[str]) -> list[Link]:
     kinds = {link.id: link.kind for link in network.links.values()}
     return [
-        Link(id=link.id, kind=kinds[link.id], a=f"{link.a.node} {link.a.name}", b=f"{link.b.node} {link.b.name}")
+        Link(
+            id=link.id,
+            kind=kinds[link.id],
+            a=f"{link.a.node} {link.a.name}",
+            b=f"{link.b.node} {link.b.name}",
+            ends=tuple(
+                f"{end.role} {end.zone}".strip() for end in (network.known_devices[port.node] for port in link.ports)
+            ),
+        )
         for link in build.links(network, devices)
     ]

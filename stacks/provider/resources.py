@@ -35,8 +35,13 @@ class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """`<zone>/<name> <IPv4> <IPv6>` of each service that it carries."""
     data: bool = False
     """Whether it holds what has to outlive it; it is protected then."""
-    backup: str = ""
-    """Of a host whose database is protected: the repository host that keeps its backups."""
+    handles: tuple[str, ...] = ()
+    """Businesses kept in its database, as `<business> <code of the region whose business it is>`; empty while the plan
+    names none."""
+    serves: tuple[str, ...] = ()
+    """Of a province's production host: the prefectures without a centre of their own, which this one serves."""
+    whole_province: bool = False
+    """Of the same: whether no prefecture of the province has a centre."""
     tun: bool = False
     power: str = "on"
     management: str = "as allotted"
@@ -68,6 +73,8 @@ class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     a: str
     """`<node> <interface>`."""
     b: str
+    ends: tuple[str, ...] = ()
+    """What stands at each end, as `<role> <zone, of a host>`."""
     up: bool = True
     """Whether both ends are switched on."""
 

@@ -19,6 +19,8 @@ from stacks.twin import lab, node, place, wiring
 from stacks.twin.cgroups import Layout
 from stacks.twin.image import Image
 from stacks.twin.place import NodeState, Place
+from stacks.twin.topology import Lab, Node, Port
+from stacks.twin.topology import Link as Wire
 from tests.stacks.conftest import LAN, LINE, Spoken, host
 
 A = host("a", interfaces={"z-production": ("10.0.1.10/24",)})
@@ -82,12 +84,12 @@ def test_wires_from_creation_to_deletion(provider: Spoken, at: Place) -> None:
         provider.create(thing)  # one that an interrupted run has made
         assert provider.read(thing) == resources.properties(thing)
     # Half of a LAN, and a line that is switched off at one end.
-    wiring.unplug(at, [wiring.Port("a", "z-production")])
+    wiring.unplug(at, [Port("a", "z-production")])
     subprocess.run(["ip", "-n", at.netns("b"), "link", "set", "w-a", "down"], check=True)
-    found = provider.read(LAN), provider.read(LINE)
-    assert found[0] is not None and found[1] is not None
+    things: tuple[resources.Thing, ...] = (LAN, LINE)
+    found = [provider.read(thing) or {} for thing in things]
     assert (found[0]["ports"], found[1]["up"]) == (["b z-production"], False)
-    for thing, values in zip((LAN, LINE), found, strict=True):
+    for thing, values in zip(things, found, strict=True):
         provider.update(resources.thing(type(thing).__name__, values), thing)
         assert provider.read(thing) == resources.properties(thing)
     # Gone by hand.
@@ -133,9 +135,7 @@ def test_a_host_from_creation_to_deletion(provider: Spoken, at: Place, prepared:
 
 
 def test_what_twin_up_made_is_the_same_object(provider: Spoken, at: Place, prepared: tuple[Image, Layout]) -> None:
-    shape = lab.Lab(
-        at.lab, (lab.Node("a"), lab.Node("b")), (lab.Link("a~b", wiring.Port("a", "w-b"), wiring.Port("b", "w-a")),)
-    )
+    shape = Lab(at.lab, (Node("a"), Node("b")), (Wire("a~b", Port("a", "w-b"), Port("b", "w-a")),))
     lab.up(shape, at.state.parent)
     before = {name: (at.folder(name) / "status.json").read_text() for name in ("a", "b")}
     things = (A, host("b"), LINE)
@@ -148,10 +148,10 @@ def test_what_twin_up_made_is_the_same_object(provider: Spoken, at: Place, prepa
 
 def test_a_mistake_comes_through_as_a_value(provider: Spoken, at: Place) -> None:
     other = at.state.parent.parent / "elsewhere" / "twin"
-    lab.make_joint(place.at(other, at.lab), lab.Link("x~y", wiring.Port("x", "p"), wiring.Port("y", "p")))
+    lab.make_joint(place.at(other, at.lab), Wire("x~y", Port("x", "p"), Port("y", "p")))
     with pytest.raises(grpc.RpcError) as caught:
         provider.create(LINE)
-    (found,) = server.told(caught.value.details())  # type: ignore[attr-defined]
+    (found,) = server.told(caught.value.details())
     assert (found.code, found.object) == ("JB3016", at.lab)
 
 
