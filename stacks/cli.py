@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ground import invocation, mistake, tree
+from ground import invocation, mistake, reach, tree
 from ground.invocation import At, Format, Plan, State
 
 if TYPE_CHECKING:
@@ -277,8 +277,12 @@ def _wanted(
     from stacks import engine, program, workspace
 
     network = compiler.compiled(plan, state)
-    lab_name(at)
-    every = program.stacks(network)
+    if at == "production":
+        # Machines exist as far as somebody has said how they are reached.
+        every = program.stacks(network, reach.of(state, at))
+    else:
+        lab_name(at)
+        every = program.stacks(network)
     if engine.found() is None:
         print("building the Pulumi engine, once: some minutes", file=sys.stderr)
     with invocation.steps() as told:

@@ -80,6 +80,8 @@ class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 Thing: TypeAlias = Host | Segment | Link
+Found: TypeAlias = tuple[Thing, dict[str, Any]]
+"""A thing as it is, and what only the back end knows of it: the outputs."""
 KINDS: dict[str, type[Thing]] = {"Host": Host, "Segment": Segment, "Link": Link}
 # A database's disk and a wire's ends cannot be exchanged while they stand; all else is changed in place.
 REPLACED = {"Host": ("name", "data"), "Segment": ("id",), "Link": ("id", "a", "b")}
@@ -153,6 +155,22 @@ def port(text: str) -> topology.Port:
 
 def _ends(joint: topology.Link | topology.Segment) -> tuple[topology.Node, ...]:
     return tuple(topology.Node(name) for name in dict.fromkeys(each.node for each in joint.ports))
+
+
+def as_carried(
+    planned: Mapping[str, tuple[str, ...]], carried: Mapping[str, tuple[str, ...]], files: str
+) -> dict[str, tuple[str, ...]]:
+    """Interface → addresses as the machine carries them; `files`: what its own network files say.
+
+    An address that those do not give it yet is no drift: the playbook, their one writer, has not brought it.
+    """
+    told = set(files.replace("=", " ").split())
+    found = {}
+    for interface, addresses in planned.items():
+        awaited = {address for address in addresses if address not in told}
+        now = carried.get(interface, ())
+        found[interface] = addresses if set(now) | awaited == set(addresses) else tuple(now)
+    return found
 
 
 def differences(before: Mapping[str, Any], wanted: Mapping[str, Any], kind: str) -> dict[str, bool]:

@@ -25,7 +25,7 @@ from pulumi.provider.experimental.property_value import PropertyValue
 
 from ground import mistake
 from stacks.provider import resources
-from stacks.provider.resources import PACKAGE, Host, Thing
+from stacks.provider.resources import PACKAGE, Found, Host, Thing
 
 # Two cores boot four machines no faster with eight, and each takes longer.
 MACHINES, WIRES = 4, 4
@@ -36,14 +36,14 @@ KINDS = protocol.PropertyDiffKind
 class BackEnd(Protocol):
     """Where things are: the twin, or machines that exist."""
 
-    def make(self, thing: Thing) -> dict[str, Any]:
-        """Make it where it is missing; returns its outputs."""
+    def make(self, thing: Thing) -> Found:
+        """Make it where it is missing."""
 
-    def read(self, thing: Thing) -> tuple[Thing, dict[str, Any]] | None:
-        """It as it is now, with its outputs; None: it is gone."""
+    def read(self, thing: Thing) -> Found | None:
+        """It as it is now; None: it is gone."""
 
-    def change(self, old: Thing, new: Thing) -> dict[str, Any]:
-        """Make of the one that stands the one that is wanted; returns its outputs."""
+    def change(self, old: Thing, new: Thing) -> Found:
+        """Make of the one that stands the one that is wanted."""
 
     def remove(self, thing: Thing) -> None:
         """Remove it; nothing happens where it is gone."""
@@ -99,9 +99,9 @@ class Provider(protocol.Provider):
     async def create(self, request: protocol.CreateRequest) -> protocol.CreateResponse:
         """Make it; one that an interrupted run has made is taken as it is."""
         thing = resources.thing(resources.kind_of(request.type), _plain(request.properties))
-        found = {} if request.preview else await self._do(thing, partial(self._back_end.make, thing))
+        found = (thing, {}) if request.preview else await self._do(thing, partial(self._back_end.make, thing))
         identity = thing.name if isinstance(thing, Host) else thing.id
-        return protocol.CreateResponse(identity, _values(resources.properties(thing) | found))
+        return protocol.CreateResponse(identity, _values(resources.properties(found[0]) | found[1]))
 
     async def read(self, request: protocol.ReadRequest) -> protocol.ReadResponse:
         """It as it is now; nothing where it is gone."""
@@ -117,8 +117,8 @@ class Provider(protocol.Provider):
         """Change it where it stands."""
         kind = resources.kind_of(request.type)
         old, new = (resources.thing(kind, _plain(each)) for each in (request.olds, request.news))
-        found = {} if request.preview else await self._do(new, partial(self._back_end.change, old, new))
-        return protocol.UpdateResponse(_values(resources.properties(new) | found))
+        found = (new, {}) if request.preview else await self._do(new, partial(self._back_end.change, old, new))
+        return protocol.UpdateResponse(_values(resources.properties(found[0]) | found[1]))
 
     async def delete(self, request: protocol.DeleteRequest) -> None:
         """Remove it."""
@@ -194,6 +194,10 @@ def back_end(given_up: threading.Event) -> BackEnd:
         from stacks.provider import twin
 
         return twin.at(Path(state), target, given_up)
+    if state and target == "production":
+        from stacks.provider import ssh
+
+        return ssh.of(Path(state), target)
     what = f"JINBAO_AT={target} and JINBAO_STATE={state} do not say where to make things"
     raise mistake.one("JB3113", what, "Run `jinbao stack up`, which sets both, or set them.", subject="provider")
 

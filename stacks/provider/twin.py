@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from ground import mistake
-from stacks.provider.resources import Host, Link, Segment, Thing, port
+from stacks.provider.resources import Found, Host, Link, Segment, Thing, as_carried, port
 from stacks.twin import doctor, image, lab, node, topology, wiring
 from stacks.twin import place as places
 from stacks.twin.cgroups import Layout, here
@@ -25,20 +24,21 @@ class Twin(msgspec.Struct, frozen=True):
     given_up: threading.Event
     """Set when the engine cancels: who waits for a machine waits no longer."""
 
-    def make(self, thing: Thing) -> dict[str, Any]:
-        """Make it, or put right what is there of it; returns its outputs."""
+    def make(self, thing: Thing) -> Found:
+        """Make it, or put right what is there of it."""
         match thing:
             case Host():
                 if (base := image.ready()) is None:
                     cure = "Run `jinbao stack up`, which builds it first."
                     raise mistake.one("JB3114", "the image of its machines is not built", cure, subject=self.place.lab)
-                state = lab.make_node(self.place, _node(thing), base, _layout(), given_up=self.given_up)
-                return {"address": state.address, "host_key": state.host_key}
+                lab.make_node(self.place, _node(thing), base, _layout(), given_up=self.given_up)
             case _:
                 lab.make_joint(self.place, _joint(thing))
-                return {}
+        found = self.read(thing)
+        assert found
+        return found
 
-    def read(self, thing: Thing) -> tuple[Thing, dict[str, Any]] | None:
+    def read(self, thing: Thing) -> Found | None:
         """It as it is now, with its outputs; None: it is gone."""
         match thing:
             case Host():
@@ -56,12 +56,19 @@ class Twin(msgspec.Struct, frozen=True):
                 up = len(wiring.plugged(self.place, link)) == 2
                 return msgspec.structs.replace(thing, a=a, b=b, up=up), {}
 
-    def change(self, old: Thing, new: Thing) -> dict[str, Any]:
-        """Make of the one that stands the one that is wanted; what a machine wrote stays."""
-        outputs = self.make(new)
-        if isinstance(new, Host) and (strange := self._strange(new)):
-            self._configure_again(new, strange)
-        return outputs
+    def change(self, old: Thing, new: Thing) -> Found:
+        """Make of the one that stands the one that is wanted; what a machine wrote stays.
+
+        Of interfaces that carry something else the machine applies its own files again: nothing is written to it.
+        """
+        found = self.make(new)
+        if isinstance(new, Host) and isinstance(found[0], Host) and found[0].interfaces != new.interfaces:
+            strange = [name for name, each in found[0].interfaces.items() if each != new.interfaces.get(name)]
+            state = places.load(self.place, "node", new.name, NodeState)
+            assert state
+            lab.configure_network(self.place, state, strange)
+            found = self.read(new) or found
+        return found
 
     def remove(self, thing: Thing) -> None:
         """Remove it, with what it wrote."""
@@ -71,11 +78,12 @@ class Twin(msgspec.Struct, frozen=True):
             case _:
                 lab.remove_joint(self.place, _joint(thing))
 
-    def _host(self, wanted: Host) -> tuple[Thing, dict[str, Any]] | None:
+    def _host(self, wanted: Host) -> Found | None:
         state = places.load(self.place, "node", wanted.name, NodeState)
         if state is None:
             return None
         netns = self.place.netns(wanted.name)
+        network = (self.place.folder(wanted.name) / "root" / NETWORK_FILES).glob("*.network")
         power = node.status(self.place, state, _layout()).running
         carried = wiring.addresses(netns)
         management = carried.get(topology.MANAGEMENT, ())
@@ -85,31 +93,9 @@ class Twin(msgspec.Struct, frozen=True):
             tun=state.node.tun,
             power="on" if power == "running" and places.exists(netns) else power,
             management="as allotted" if management == tuple(sorted(state.management)) else " ".join(management),
-            interfaces=wanted.interfaces | self._strange(wanted, carried),
+            interfaces=as_carried(wanted.interfaces, carried, "\n".join(file.read_text() for file in network)),
         )
         return found, {"address": state.address, "host_key": state.host_key}
-
-    def _strange(self, wanted: Host, carried: dict[str, tuple[str, ...]] | None = None) -> dict[str, tuple[str, ...]]:
-        """Interface → what it carries, where that is not what the plan says.
-
-        An address that the machine's own files do not give it yet is no drift: the playbook has not brought it.
-        """
-        if carried is None:
-            carried = wiring.addresses(self.place.netns(wanted.name))
-        files = sorted((self.place.folder(wanted.name) / "root" / NETWORK_FILES).glob("*.network"))
-        told = {word for file in files for word in file.read_text().replace("=", " ").split()}
-        found: dict[str, tuple[str, ...]] = {}
-        for interface, planned in wanted.interfaces.items():
-            awaited = {address for address in planned if address not in told}
-            if set(now := carried.get(interface, ())) | awaited != set(planned):
-                found[interface] = now
-        return found
-
-    def _configure_again(self, host: Host, interfaces: dict[str, tuple[str, ...]]) -> None:
-        """Have the machine apply its own network files again: nothing is written to it, the playbook is their one writer."""
-        state = places.load(self.place, "node", host.name, NodeState)
-        assert state
-        lab.configure_network(self.place, state, sorted(interfaces))
 
 
 def at(state: Path, target: str, given_up: threading.Event) -> Twin:
