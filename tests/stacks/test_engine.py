@@ -116,7 +116,7 @@ def test_without_a_toolchain_it_asks_the_package_index(machine: Path, monkeypatc
     go(machine, version="1.19")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(machine))
-    with pytest.raises(Mistakes, match="JB3102 .*no Go toolchain"):
+    with pytest.raises(Mistakes, match=r"JB3102 .*no Go toolchain"):
         engine.ready(lambda step: None)
 
 
