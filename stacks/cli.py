@@ -266,7 +266,12 @@ def destroy(
                 missing.append(mistake.Mistake("", None, None, "JB3108", one.name, what, f"Give --confirm {one.name}."))
         if missing:
             raise mistake.Mistakes(missing, "nothing was removed")
-        _report(_each(wanted, parallel, lambda one, told: workspace.destroy(target, one, told)), format)
+        outcomes = _each(wanted, parallel, lambda one, told: workspace.destroy(target, one, told))
+        if at.startswith("twin:"):
+            from stacks.twin import lab
+
+            lab.close_empty(lab_name(at), folder(state))
+        _report(outcomes, format)
 
 
 def _wanted(
@@ -283,15 +288,14 @@ def _wanted(
     else:
         lab_name(at)
         every = program.stacks(network)
+    names = {one.name for one in every}
+    known = [name for name in workspace.known(workspace.folder(state, at)) if name not in names]
+    left = [program.Stack(name, "not in the plan any more", (), ()) for name in known]
+    chosen = program.chosen(every, left, words or ())
     if engine.found() is None:
         print("building the Pulumi engine, once: some minutes", file=sys.stderr)
     with invocation.steps() as told:
-        target = workspace.Target(state, at, engine.ready(told), backend)
-    names = {one.name for one in every}
-    left = [
-        program.Stack(name, "not in the plan any more", (), ()) for name in workspace.known(target) if name not in names
-    ]
-    return target, program.chosen(every, left, words or ())
+        return workspace.Target(state, at, engine.ready(told), backend), chosen
 
 
 def _each(wanted: Sequence[Stack], parallel: int, work: Callable[[Stack, Told], Outcome]) -> list[Outcome]:

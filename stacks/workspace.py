@@ -49,8 +49,7 @@ class Target(msgspec.Struct, frozen=True):
     @property
     def folder(self) -> Path:
         """The folder of all stacks of this target."""
-        kind, _, lab = self.at.partition(":")
-        return self.state.absolute() / "stack" / kind / lab
+        return folder(self.state, self.at)
 
     @property
     def project(self) -> str:
@@ -83,9 +82,15 @@ class Outcome(msgspec.Struct, frozen=True):
     mistakes: tuple[Mistake, ...] = ()
 
 
-def known(target: Target) -> list[str]:
+def folder(state: Path, at: str) -> Path:
+    """The folder of all stacks of a target."""
+    kind, _, lab = at.partition(":")
+    return state.absolute() / "stack" / kind / lab
+
+
+def known(folder: Path) -> list[str]:
     """The names of the stacks that stand, whatever the plan says now."""
-    return sorted(path.parent.name for path in target.folder.glob("*/Pulumi.yaml"))
+    return sorted(path.parent.name for path in folder.glob("*/Pulumi.yaml"))
 
 
 def preview(target: Target, stack: Stack, told: Told) -> Outcome:
@@ -99,10 +104,16 @@ def up(target: Target, stack: Stack, told: Told, *, confirmed: bool = False) -> 
     What holds data is removed only where that was `confirmed`.
     """
 
+    # The policies judge a whole graph, and the engine asks them when all is done: nothing may be made before.
+    judged = preview(target, stack, told)
+    # With consent given, the engine's guard of what holds data is no reason to stop.
+    if [each for each in judged.mistakes if not (confirmed and each.code == "JB3108")]:
+        return judged
+
     def work(opened: automation.Stack, **say: Any) -> None:
         if confirmed:
             _unprotect(opened)
-        opened.up(refresh=True, policy_packs=[policy.PACK], continue_on_error=True, **say)
+        opened.up(refresh=True, continue_on_error=True, **say)
 
     return _run(target, stack, told, work)
 

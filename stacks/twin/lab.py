@@ -107,6 +107,13 @@ def down(name: str, state_dir: Path | None = None, *, clean: bool = False, progr
         place.closing.unlink(missing_ok=True)
 
 
+def close_empty(name: str, state_dir: Path) -> None:
+    """Take the lab down where no node, link or segment of it is left."""
+    place = places.at(state_dir, name)
+    if place.state.is_dir() and not any(place.state.glob("*s/*.json")):
+        down(name, state_dir)
+
+
 def status(name: str, state_dir: Path | None = None) -> LabStatus:
     """The lab as it is now. Raises JB3015 where there is none."""
     place = find(name, state_dir)
