@@ -78,7 +78,8 @@ def test_a_preview_makes_nothing(provider: Spoken, at: Place) -> None:
 
 
 def test_wires_from_creation_to_deletion(provider: Spoken, at: Place) -> None:
-    for thing in (LAN, LINE):
+    things: tuple[resources.Thing, ...] = (LAN, LINE)
+    for thing in things:
         assert provider.read(thing) is None
         provider.create(thing)
         provider.create(thing)  # one that an interrupted run has made
@@ -86,7 +87,6 @@ def test_wires_from_creation_to_deletion(provider: Spoken, at: Place) -> None:
     # Half of a LAN, and a line that is switched off at one end.
     wiring.unplug(at, [Port("a", "z-production")])
     subprocess.run(["ip", "-n", at.netns("b"), "link", "set", "w-a", "down"], check=True)
-    things: tuple[resources.Thing, ...] = (LAN, LINE)
     found = [provider.read(thing) or {} for thing in things]
     assert (found[0]["ports"], found[1]["up"]) == (["b z-production"], False)
     for thing, values in zip(things, found, strict=True):

@@ -19,6 +19,7 @@ import pytest
 
 from stacks import engine, workspace
 from stacks.program import Premises, Stack, Zone
+from stacks.provider.resources import Host
 from stacks.twin import lab, node, place
 from stacks.twin.cgroups import Layout
 from stacks.twin.image import Image
@@ -33,11 +34,12 @@ ROUTERS = (host("r1", role="router"), host("r2", role="router"))
 WIRE = msgspec.structs.replace(LINE, id="r1~r2", a="r1 w-1", b="r2 w-1", ends=("router", "router"))
 
 
-def centre(*hosts: object, name: str = "640100-centre1") -> Stack:
+def centre(*hosts: Host) -> Stack:
     """A data centre of one zone with a LAN."""
-    zone = Zone("production", LAN, tuple(each for each in hosts if each in (A, B)))  # type: ignore[misc]
+    name = "640100-centre1"
+    zone = Zone("production", LAN, tuple(each for each in hosts if each in (A, B)))
     others = tuple(each for each in hosts if each not in (A, B))
-    return Stack(name, "a centre", ("640100",), (Premises(name, True, (zone,), others, ()),))  # type: ignore[arg-type]
+    return Stack(name, "a centre", ("640100",), (Premises(name, True, (zone,), others, ()),))
 
 
 CENTRE = centre(A, B, KEEPER)
