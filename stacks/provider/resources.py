@@ -93,8 +93,8 @@ def token(kind: str) -> str:
 
 
 def kind_of(token_: str) -> str:
-    """The kind that a type token names. Raises KeyError."""
-    kind = token_.removeprefix(f"{PACKAGE}:index:")
+    """The kind that a type token names, in a URN behind those of its parents. Raises KeyError."""
+    kind = token_.rpartition("$")[2].removeprefix(f"{PACKAGE}:index:")
     KINDS[kind]
     return kind
 

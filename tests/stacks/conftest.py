@@ -107,7 +107,7 @@ def kind_of(thing: Thing) -> str:
 
 
 def urn(kind: str) -> str:
-    return f"urn:pulumi:s::p::jinbao:index:{kind}::x"
+    return f"urn:pulumi:s::p::jinbao:dc:DataCentre$jinbao:index:{kind}::x"
 
 
 def given(values: Mapping[str, Any]) -> struct_pb2.Struct:
