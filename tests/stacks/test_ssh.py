@@ -22,7 +22,10 @@ from tests.stacks.conftest import LAN, LINE, Spoken, host
 
 PLANNED = ("10.0.1.10/24", "3fff::a/64")
 A = host("a", zones=("production",), interfaces={"z-production": PLANNED})
-ALIVE = "cat /proc/sys/kernel/random/boot_id; ps -e -o pid=,lstart=,comm= | grep -E ' (systemd|sshd|dbus-daemon)$' | head -4"
+ALIVE = (
+    "cat /proc/sys/kernel/random/boot_id; systemctl show -p MainPID -p ExecMainStartTimestampMonotonic "
+    "ssh.service dbus.service systemd-journald.service"
+)
 
 
 @pytest.fixture
@@ -38,11 +41,11 @@ def adopted(tmp_path: Path, name: str, prepared: tuple[Image, Layout]) -> Iterat
 
 
 def alive(at: Place) -> str:
-    """Boot id and the first processes with their start."""
+    """Boot id, and the processes of three services with their start."""
     session = remote.session(reach.read(at.reach))
     try:
         answer = remote.run(session, "a", ALIVE)
-        assert answer.ok and len(answer.out.splitlines()) > 2
+        assert answer.ok and len(answer.out.split()) == 7
         return answer.out
     finally:
         remote.close(session)
