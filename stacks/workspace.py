@@ -56,6 +56,11 @@ class Target(msgspec.Struct, frozen=True):
         """Keeps the stacks of one target apart from another's in a state that they share."""
         return "jinbao-" + self.at.replace(":", "-")
 
+    @property
+    def url(self) -> str:
+        """Where the engine keeps its state."""
+        return self.backend or f"file://{self.folder / '.engine' / 'state'}"
+
     def passphrase(self, stack: str) -> Path:
         """The file with the stack's passphrase, made when it is asked for the first time."""
         name = f"stack/{self.project}/{stack}"
@@ -152,10 +157,9 @@ def _open(target: Target, stack: Stack) -> automation.Stack:
     folder = target.folder / stack.name
     folder.mkdir(parents=True, exist_ok=True)
     own = target.folder / ".engine"
-    store = own / "state"
-    store.mkdir(parents=True, exist_ok=True)
+    (own / "state").mkdir(parents=True, exist_ok=True)
     environment = engine.environment(target.engine, own / "home") | {
-        "PULUMI_BACKEND_URL": target.backend or f"file://{store}",
+        "PULUMI_BACKEND_URL": target.url,
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(target.passphrase(stack.name)),
         "JINBAO_AT": target.at,
         "JINBAO_STATE": str(target.state.absolute()),
@@ -310,7 +314,7 @@ def meaning(target: Target, stack: str, said: str, held: Sequence[tuple[str, int
         if host == socket.gethostname():
             cure = "Wait until it has ended, then run the same command again."
             return [_mistake("JB3104", stack, f"another run works on it: process {process} since {when}", cure)]
-        where = f"cd {target.folder / stack} && PULUMI_BACKEND_URL={target.backend} pulumi cancel --stack {stack}"
+        where = f"cd {target.folder / stack} && PULUMI_BACKEND_URL={target.url} {target.engine} cancel --stack {stack}"
         cure = f"See that it does not run any more, then: {where}"
         return [_mistake("JB3105", stack, f"locked by process {process} on {host} since {when}", cure)]
     if "incorrect passphrase" in said or "passphrase must be set" in said:
@@ -320,7 +324,7 @@ def meaning(target: Target, stack: str, said: str, held: Sequence[tuple[str, int
         r"could not (deserialize|unmarshal)|failed to load|invalid character|unexpected end of JSON|snapshot integrity",
         said,
     ):
-        cure = f"Put a copy of {target.backend or target.folder / '.engine' / 'state'} back; `.bak` files beside it are older ones."
+        cure = f"Put a copy of {target.url} back; `.bak` files beside it are older ones."
         return [_mistake("JB3107", stack, f"the engine cannot read its state: {_last(said)}", cure)]
     if re.search(r"protected|--target-dependents", said) and "delete" in said:
         return [_mistake("JB3108", stack, "what holds data would be removed", f"If it may go, give --confirm {stack}.")]
