@@ -130,3 +130,11 @@ def provider(tmp_path: Path, name: str, at: Place, prepared: tuple[Image, Layout
     spoken = Spoken(tmp_path, f"twin:{name}")
     yield spoken
     spoken.close()
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spoken]:
+    """A provider that is only asked what it thinks, and makes nothing."""
+    spoken = Spoken(tmp_path_factory.mktemp("judge"), "twin:none")
+    yield spoken
+    spoken.close()

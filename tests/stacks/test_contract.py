@@ -26,13 +26,13 @@ from tests.stacks.conftest import LAN, LINE, Spoken, host
 A = host("a", interfaces={"z-production": ("10.0.1.10/24",)})
 
 
-def test_check_completes_and_names_every_failure(provider: Spoken) -> None:
-    completed, failures = provider.check(
+def test_check_completes_and_names_every_failure(judge: Spoken) -> None:
+    completed, failures = judge.check(
         "Host", {key: getattr(A, key) for key in ("name", "site", "kind", "level", "region", "role")}
     )
     assert failures == {}
     assert completed == resources.properties(host("a"))
-    _, failures = provider.check("Host", {"name": "a", "site": "x", "kind": "centre", "data": "no", "colour": "red"})
+    _, failures = judge.check("Host", {"name": "a", "site": "x", "kind": "centre", "data": "no", "colour": "red"})
     assert failures == {
         "level": "missing",
         "region": "missing",
@@ -40,11 +40,9 @@ def test_check_completes_and_names_every_failure(provider: Spoken) -> None:
         "data": "Expected `bool`, got `str`",
         "colour": "a Host has no such property",
     }
-    _, failures = provider.check("Host", resources.properties(host("Not A Name")))
+    _, failures = judge.check("Host", resources.properties(host("Not A Name")))
     assert "is no host name of a node" in failures["name"]
-    _, failures = provider.check(
-        "Link", resources.properties(msgspec.structs.replace(LINE, a="a far-too-long-for-linux"))
-    )
+    _, failures = judge.check("Link", resources.properties(msgspec.structs.replace(LINE, a="a far-too-long-for-linux")))
     assert "is no interface name" in failures["id"]
 
 
@@ -62,9 +60,9 @@ def test_check_completes_and_names_every_failure(provider: Spoken) -> None:
     ids=["same", "address", "tunnel", "disk", "power", "end", "ports"],
 )
 def test_diff_says_what_and_whether_it_must_be_replaced(
-    provider: Spoken, old: resources.Thing, new: resources.Thing, paths: dict[str, str], replaces: list[str]
+    judge: Spoken, old: resources.Thing, new: resources.Thing, paths: dict[str, str], replaces: list[str]
 ) -> None:
-    answer = provider.diff(old, new)
+    answer = judge.diff(old, new)
     kinds = {path: provider_pb2.PropertyDiff.Kind.Name(each.kind) for path, each in answer.detailedDiff.items()}
     assert kinds == paths
     assert list(answer.replaces) == replaces

@@ -94,8 +94,7 @@ def test_two_stacks_are_previewed_and_made_at_a_time(target: Target, at: Place) 
     assert {each[0] for each in changed(made[1])} == {"create"}
     assert max(seen) == 4
     assert sorted(states(at)) == ["a", "b", "k", "r1", "r2"]
-    for one in (CENTRE, WAN):
-        assert changed(workspace.preview(target, one, quiet)) == changed(workspace.drift(target, one, quiet)) == []
+    assert changed(workspace.preview(target, CENTRE, quiet)) == changed(workspace.drift(target, WAN, quiet)) == []
     # What stands is what `twin up` would have made.
     assert lab.status(at.lab).broken == ()
 
@@ -127,9 +126,7 @@ def test_faults_by_hand_are_named_and_one_up_repairs_them(
         Change(CENTRE.name, "update", "Segment", "640100-centre1-production",
                ("ports: a z-production b z-production → a z-production",)),
     )  # fmt: skip
-    assert changed(workspace.drift(target, WAN, quiet)) == [("delete", "Link", "r1-r2")] or changed(
-        workspace.drift(target, WAN, quiet)
-    ) == [("delete", "Link", "r1~r2")]
+    assert changed(workspace.drift(target, WAN, quiet)) == [("delete", "Link", "r1~r2")]
     for one in (CENTRE, WAN):
         assert workspace.up(target, one, quiet).mistakes == ()
         assert changed(workspace.drift(target, one, quiet)) == []
@@ -149,12 +146,12 @@ def test_an_engine_killed_in_the_middle_is_repaired_by_the_next_run(target: Targ
     (held,) = (json.loads(path.read_text()) for path in locks)
     os.kill(held["pid"], signal.SIGKILL)
     run.communicate()
-    assert (target.folder / ".engine" / "state").rglob("locks/**/*.json")
+    assert list((target.folder / ".engine" / "state").rglob("locks/**/*.json")) == locks
     made = states(at)["n"]
     outcome = workspace.up(target, grown, quiet)
     assert outcome.mistakes == ()
     assert states(at)["n"] == made  # taken as it is, not made a second time
-    assert changed(workspace.drift(target, grown, quiet)) == changed(workspace.preview(target, grown, quiet)) == []
+    assert changed(workspace.drift(target, grown, quiet)) == []
     assert changed(workspace.up(target, CENTRE, quiet)) == [("delete", "Host", "n")]
     assert "n" not in states(at)
 
