@@ -174,7 +174,12 @@ def preview(
 
     with invocation.guarded():
         target, wanted = _wanted(plan, at, state, backend, stacks)
-        _report(_each(wanted, parallel, lambda one, told: workspace.preview(target, one, told)), format, "would ")
+        _report(
+            _each(wanted, parallel, lambda one, told: workspace.preview(target, one, told)),
+            format,
+            "would change",
+            found=True,
+        )
 
 
 @stack.command("up")
@@ -202,7 +207,7 @@ def raise_(
         outcomes = _each(
             wanted, parallel, lambda one, told: workspace.up(target, one, told, confirmed=one.name in named)
         )
-        _report(outcomes, format)
+        _report(outcomes, format, "changed")
 
 
 @stack.command()
@@ -220,7 +225,12 @@ def drift(
 
     with invocation.guarded():
         target, wanted = _wanted(plan, at, state, backend, stacks)
-        _report(_each(wanted, parallel, lambda one, told: workspace.drift(target, one, told)), format, "is ")
+        _report(
+            _each(wanted, parallel, lambda one, told: workspace.drift(target, one, told)),
+            format,
+            "otherwise",
+            found=True,
+        )
 
 
 @stack.command()
@@ -238,7 +248,7 @@ def refresh(
 
     with invocation.guarded():
         target, wanted = _wanted(plan, at, state, backend, stacks)
-        _report(_each(wanted, parallel, lambda one, told: workspace.refresh(target, one, told)), format)
+        _report(_each(wanted, parallel, lambda one, told: workspace.refresh(target, one, told)), format, "taken in")
 
 
 @stack.command()
@@ -271,7 +281,7 @@ def destroy(
             from stacks.twin import lab
 
             lab.close_empty(lab_name(at), folder(state))
-        _report(outcomes, format)
+        _report(outcomes, format, "removed")
 
 
 def _wanted(
@@ -311,7 +321,7 @@ def _each(wanted: Sequence[Stack], parallel: int, work: Callable[[Stack, Told], 
         return list(pool.map(one, wanted))
 
 
-def _report(outcomes: Sequence[Outcome], format: str, prefix: str = "") -> None:
+def _report(outcomes: Sequence[Outcome], format: str, says: str, *, found: bool = False) -> None:
     """Print what was found, and leave: 2 where a stack could not be worked on, 1 where something would change or drifted."""
     if format == "json":
         invocation.emit(outcomes)
@@ -322,15 +332,11 @@ def _report(outcomes: Sequence[Outcome], format: str, prefix: str = "") -> None:
                 print(f"{signs[change.op]} {change.kind:<8}{change.name}")
                 for detail in change.details:
                     print(f"      {detail}")
-            print(
-                f"{outcome.stack}: {len(outcome.changes)} {prefix}changed"
-                if outcome.changes
-                else f"{outcome.stack}: as it should be"
-            )
-    if found := [one for outcome in outcomes for one in outcome.mistakes]:
-        raise mistake.Mistakes(dict.fromkeys(found), "what was finished stays")
-    changed = any(outcome.changes for outcome in outcomes)
-    invocation.leave(invocation.FOUND if changed and prefix else invocation.DONE)
+            print(f"{outcome.stack}: {f'{len(outcome.changes)} {says}' if outcome.changes else 'as it should be'}")
+    if wrong := [one for outcome in outcomes for one in outcome.mistakes]:
+        raise mistake.Mistakes(dict.fromkeys(wrong), "what was finished stays")
+    told = found and any(outcome.changes for outcome in outcomes)
+    invocation.leave(invocation.FOUND if told else invocation.DONE)
 
 
 def _confirmed(wanted: Sequence[Stack], confirm: Sequence[str] | None) -> set[str]:
