@@ -307,6 +307,9 @@ LABS: tuple[Lab, ...] = (
         "node", seconds=30),
     Lab("twin-deploy", "pilot from bare machines over Ansible with mitogen to all services up", "node", seconds=150,
         note="from the moment the bare machines answer"),
+    Lab("stack-up", "one data centre from nothing through the engine, before services", "resource", seconds=15),
+    Lab("stack-preview", "preview of one data centre without change, policies included", "resource", seconds=3),
+    Lab("stack-drift", "one data centre read back: no drift", "resource", seconds=3),
     Lab("twin-again", "second Ansible run: changed=0, every task evaluated", "node", per_unit=1.2),
     Lab("twin-probes", "zone probes of the pilot, both families, all pairs, 0 mismatches", "probe", seconds=12),
 )  # fmt: skip
