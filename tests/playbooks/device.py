@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 
 import paramiko
+from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
 from ground.reach import Reach
 from inventory.config import Config, Path
@@ -56,16 +57,16 @@ class Device(paramiko.ServerInterface):
         self.heard: list[str] = []
 
     def check_auth_none(self, username: str) -> int:
-        return paramiko.AUTH_SUCCESSFUL
+        return AUTH_SUCCESSFUL
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
-        return paramiko.AUTH_SUCCESSFUL
+        return AUTH_SUCCESSFUL
 
     def get_allowed_auths(self, username: str) -> str:
         return "publickey"
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
-        return paramiko.OPEN_SUCCEEDED
+        return OPEN_SUCCEEDED
 
     def check_channel_pty_request(self, *given: object) -> bool:
         return True

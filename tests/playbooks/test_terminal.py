@@ -24,19 +24,22 @@ DRIFT = {
         ("dns domain ", "dns domain elsewhere"),
         (" idle-timeout 10 0", " idle-timeout 0 0"),
         ("ip address-set own-access-4 type object", "ip address-set own-access-4 type object\n address 4000 10.99.0.0 mask 16"),
-        ("interface LoopBack0", "interface GigabitEthernet0/0/2.99\n vlan-type dot1q 99\n ip address 10.99.0.1 255.255.0.0\n#\ninterface LoopBack0"),
+        ("interface LoopBack0",
+         "interface GigabitEthernet0/0/2.99\n vlan-type dot1q 99\n ip address 10.99.0.1 255.255.0.0\n#\ninterface LoopBack0"),
     ),
     "comware": (
         (" dns domain ", " dns domain elsewhere"),
         (" idle-timeout 10 0", " idle-timeout 0 0"),
         ("object-group ip address own-access-4", "object-group ip address own-access-4\n 7 network subnet 10.99.0.0 255.255.0.0"),
-        ("interface LoopBack0", "interface GigabitEthernet1/0/3.99\n ip address 10.99.0.1 255.255.0.0\n vlan-type dot1q vid 99\n#\ninterface LoopBack0"),
+        ("interface LoopBack0",
+         "interface GigabitEthernet1/0/3.99\n ip address 10.99.0.1 255.255.0.0\n vlan-type dot1q vid 99\n#\ninterface LoopBack0"),
     ),
     "iosxe": (
         ("ip domain name ", "ip domain name elsewhere"),
         (" exec-timeout 10 0", " exec-timeout 0 0"),
         ("ip access-list extended from.own-access-4", "ip access-list extended from.own-access-4\n 7 permit ip 10.99.0.0 0.0.255.255 any"),
-        ("interface Loopback0", "interface GigabitEthernet0/0/5.99\n encapsulation dot1Q 99\n ip address 10.99.0.1 255.255.0.0\n!\ninterface Loopback0"),
+        ("interface Loopback0",
+         "interface GigabitEthernet0/0/5.99\n encapsulation dot1Q 99\n ip address 10.99.0.1 255.255.0.0\n!\ninterface Loopback0"),
     ),
 }  # fmt: skip
 """Vendor → (beginning of a line, what stands in its place): edits by hand."""
