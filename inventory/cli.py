@@ -1,4 +1,4 @@
-"""`jinbao config`: render, zones, inventory, prove, diff, remediate, topology; `fetch` is put in by the front door."""
+"""`jinbao config`: render, zones, inventory, prove, diff, remediate, adopt, topology; `fetch` is put in by the front door."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from ground import invocation, reach, tree
 from ground.invocation import At, Format, Plan, State
+from inventory.adopt.command import adopt_command
 from inventory.command import diff_command, remediate_command
 from inventory.proof.command import prove_command
 
@@ -17,6 +18,7 @@ app = typer.Typer(no_args_is_help=True, help="What each device gets, and what it
 app.command("prove")(prove_command)
 app.command("diff")(diff_command)
 app.command("remediate")(remediate_command)
+app.command("adopt")(adopt_command)
 
 Provinces = Annotated[
     list[str] | None, typer.Option("--province", help="Only this province (two characters); may be repeated.")
