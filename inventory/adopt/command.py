@@ -8,14 +8,8 @@ from typing import Annotated
 
 import typer
 
-from ground import clock, files, invocation, mistake
+from ground import invocation
 from ground.invocation import At, Format, Plan, State
-from inventory import running as runs
-from inventory.adopt import adopting
-from inventory.command import wanted
-from ip_plan import plan as plans
-from ip_plan import schema
-from ip_plan.compile import compiled
 
 
 def adopt_command(
@@ -30,6 +24,14 @@ def adopt_command(
 
     Exits 1 where something cannot be proposed: a prohibition forbids it, or the plan has no words for it.
     """
+    from ground import clock, files, mistake
+    from inventory import running as runs
+    from inventory.adopt import adopting
+    from inventory.command import wanted
+    from ip_plan import plan as plans
+    from ip_plan import schema
+    from ip_plan.compile import compiled
+
     with invocation.guarded():
         loaded = plans.load(plan)
         if to is not None and to.resolve() in {(loaded.folder / name).resolve() for name in schema.FILES}:

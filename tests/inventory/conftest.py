@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from inventory import render
+from ip_plan import plan as plans
+from ip_plan.compile import compiled
 from stacks.twin import image
+from tests.inventory.pilot import AT, FIREWALL, OFFICE, ROUTER, Place
 
 Run = Callable[[str, Path], subprocess.CompletedProcess[str]]
 
@@ -44,3 +48,12 @@ def in_image(place: Path) -> Run:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """The pilot, rendered for three devices of one city."""
+    state = tmp_path_factory.mktemp("state")
+    plan, network = plans.load("pilot"), compiled("pilot", state)
+    render.write(plan.build(state, AT), network, devices=[FIREWALL, ROUTER, OFFICE], lab=True)
+    return Place(state, plan, network)

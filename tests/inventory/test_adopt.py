@@ -3,79 +3,29 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
-import msgspec
 import pytest
 import yaml
 from typer.testing import CliRunner
 
 import jinbao
-from ground import clock, reach, running
+from ground import clock, reach
 from ground.mistake import Mistake, Mistakes
 from ground.reach import Reach
 from inventory import acceptance, render
 from inventory.adopt import adopting
 from inventory.adopt.proposal import Adoption, Proposal
 from inventory.adopt.rules import PROPOSED_DAYS
-from inventory.dialect import Dialect
 from inventory.dialects.frr.running import DIALECT as FRR
 from inventory.dialects.nftables.running import DIALECT as NFTABLES
 from ip_plan import plan as plans
 from ip_plan.compile import compiled
-from ip_plan.network import Network
+from tests.inventory.pilot import AT, FIREWALL, OFFICE, ROUTER, TODAY, Place
 from tests.ip_plan.test_exceptions import lay
 
-TODAY = date(2026, 11, 1)
-AT = "twin:adopt"
-FIREWALL, ROUTER = "640100-fw1", "640100-r1"
 FORWARD, INPUT = '    counter drop comment "base:default"\n  }\n\n  chain output', "    jump sources"
-
-
-class Place(msgspec.Struct, frozen=True):
-    """The pilot, compiled and rendered for Ningxia."""
-
-    state: Path
-    plan: plans.Plan
-    network: Network
-
-    def rendered(self, device: str, dialect: Dialect) -> str:
-        build = self.plan.build(self.state, AT)
-        return (build / device / "files" / dialect.target.lstrip("/")).read_text()
-
-    def running(self, device: str, dialect: Dialect) -> str:
-        """The rendered text as a device prints it."""
-        text = self.rendered(device, dialect)
-        return text[text.index("table inet zone {") :] if dialect is NFTABLES else text
-
-    def adopt(self, device: str, dialect: Dialect, text: str) -> Adoption:
-        remedy = acceptance.remedy(dialect, device, text, self.rendered(device, dialect), "running.conf")
-        return adopting.adopt(self.network, self.plan, remedy, text, TODAY)
-
-    def filled(self, text: str) -> str:
-        """A text with `<site:zone>`, `<site:zone:service>` and `<peer:device:neighbour>` replaced by their IPv4 addresses."""
-
-        def address(found: re.Match[str]) -> str:
-            site, zone, *service = found[1].split(":")
-            if site == "peer":
-                return next(i.peer4 for i in self.network.devices[zone].interfaces if i.peer == service[0])
-            key = next(key for key in self.network.known_sites if key.startswith(f"{site}:"))
-            if service:
-                return next(s.v4 for s in self.network.services_at[key, zone] if s.name == service[0])
-            held = self.network.known_sites[key].zone(zone)
-            assert held
-            return held.v4
-
-        return re.sub(r"<([\w:-]+)>", address, text)
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    state = tmp_path_factory.mktemp("state")
-    plan, network = plans.load("pilot"), compiled("pilot", state)
-    render.write(plan.build(state, AT), network, devices=[FIREWALL, ROUTER, "640121-r1"], lab=True)
-    return Place(state, plan, network)
 
 
 def ruled(place: Place, *lines: str, chain: str = FORWARD, device: str = FIREWALL) -> str:
@@ -147,12 +97,17 @@ def test_what_an_exception_opens_beyond_the_rule_is_told(place: Place) -> None:
 
 
 def test_an_address_put_into_a_set_is_an_opening_for_each_rule_of_the_set(place: Place) -> None:
-    text = place.running(FIREWALL, NFTABLES)
-    added = place.filled("<640100:decision>")
-    text = re.sub(r"(set own-access-4 {[^}]*elements = {)", rf"\1 {added},", text, count=1)
+    """A county's management zone among those of access: the exchange zone may be opened to it, the production zone may not."""
+    added = place.filled("<640121:management>")
+    text = re.sub(
+        r"(set child-access-4 {[^}]*elements = {)", rf"\1 {added},", place.running(FIREWALL, NFTABLES), count=1
+    )
     found = place.adopt(FIREWALL, NFTABLES, text)
-    assert found.proposals and {proposal.entry["from"] for proposal in found.proposals} == {"decision"}
-    assert all("set own-access-4" in line for proposal in found.proposals for line in proposal.lines)
+    assert {(one.entry["from"], one.entry["to"], *one.entry["regions"]) for one in found.proposals} == {
+        ("management", "exchange", "640121")
+    }
+    assert all("set child-access-4" in line for one in found.proposals for line in one.lines)
+    assert {one.code for one in found.refused} == {"JB2430", "JB2431"}
 
 
 @pytest.mark.parametrize(
@@ -235,7 +190,7 @@ def test_a_neighbour_that_was_shut_is_a_line_left_out(place: Place) -> None:
 
 
 def test_the_only_line_of_a_site_is_not_left_out(place: Place) -> None:
-    found = typed(place, "^ !\n address-family ipv4", " neighbor <peer:640121-r1:640100-r1> shutdown", device="640121-r1")
+    found = typed(place, "^ !\n address-family ipv4", " neighbor <peer:640121-r1:640100-r1> shutdown", device=OFFICE)
     assert found.proposals == () and "is the only line of 640121:office1" in found.refused[0].what
 
 
@@ -268,15 +223,11 @@ def test_routing_that_the_plan_cannot_say(place: Place, before: str, line: str, 
 # --- the entries, filled in ------------------------------------------------------------------------------------------
 
 
-def seen(place: Place, device: str, text: str, dialect: Dialect = NFTABLES) -> None:
-    """As if it had been fetched."""
-    running.keep(place.state, AT, device, dialect.name, text, datetime.now(UTC))
-
-
 def test_the_command_writes_entries_that_the_plan_takes_once_they_are_filled_in(place: Place, tmp_path: Path) -> None:
     reach.write(reach.file(place.state, AT), {FIREWALL: Reach(address="192.0.2.1", host_key="ssh-ed25519 AAAA")})
-    seen(place, FIREWALL, ruled(place, 'iifname "z-management" oifname "z-production" tcp dport 8443 accept'))
-    seen(place, FIREWALL, place.running(FIREWALL, FRR), FRR)
+    text = ruled(place, 'iifname "z-management" oifname "z-production" tcp dport 8443 accept')
+    place.seen(FIREWALL, NFTABLES, text)
+    place.seen(FIREWALL, FRR, place.running(FIREWALL, FRR))
     words = ["config", "adopt", FIREWALL, "--plan", "pilot", "--at", AT, "--state", str(place.state)]
     out = tmp_path / "entries.yml"
     ran = CliRunner().invoke(jinbao.build(words), [*words, "--to", str(out)])
@@ -295,7 +246,6 @@ def test_the_command_writes_entries_that_the_plan_takes_once_they_are_filled_in(
     assert f'tcp dport 8443 counter accept comment "{entry["id"]}"' in rendered
     # Nothing is proposed a second time.
     plan = plans.load(str(tmp_path / "plan"))
-    text = ruled(place, 'iifname "z-management" oifname "z-production" tcp dport 8443 accept')
     remedy = acceptance.remedy(NFTABLES, FIREWALL, text, rendered, "running.conf")
     assert adopting.adopt(network, plan, remedy, text, TODAY).proposals == ()
 
