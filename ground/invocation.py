@@ -17,6 +17,10 @@ Plan = Annotated[str, typer.Option("--plan", help="Plan folder, or the name of a
 At = Annotated[str, typer.Option("--at", help="Target: twin:<name> or production.", envvar="JINBAO_AT")]
 State = Annotated[Path, typer.Option("--state", help="State folder.", envvar="JINBAO_STATE")]
 Format = Annotated[str, typer.Option("--format", help="table, for people; json, for programs.")]
+Review = Annotated[
+    str,
+    typer.Option("--format", help="table, for people; json, for programs; sarif or junit, for reviews of a change."),
+]
 
 PLAN = "pilot"
 AT = "twin:pilot"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ground import invocation, tree
-from ground.invocation import At, Format, Plan, State
-from ground.mistake import one, text
+from ground import findings, invocation, tree
+from ground.invocation import At, Plan, Review, State
+from ground.mistake import Mistake, one, text
 from ip_plan.network import TRANSIT
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def prove_command(
     opener: Annotated[str, typer.Option("--from", help="site:zone that opens, e.g. 640100:exchange.")] = "",
     target: Annotated[str, typer.Option("--to", help="site:zone that is reached.")] = "",
     port: Annotated[str, typer.Option("--port", help="tcp/5432, udp/53, icmp/echo …")] = "",
-    format: Format = "table",
+    format: Review = "table",
 ) -> None:
     """Read the rendered text back and prove what it allows; with --from, --to and --port, follow one connection."""
     from inventory.proof.decide import World
@@ -59,6 +59,8 @@ def prove_command(
             invocation.leave(invocation.DONE if followed and all(d.allowed for d in followed) else invocation.FOUND)
         if format == "json":
             invocation.emit(summary(proof))
+        elif format in findings.FORMATS:
+            print(findings.text(format, "config prove", list(proof.readings), mistakes(proof)), end="")
         else:
             print(table(proof))
         if proof.mistakes:
@@ -114,6 +116,15 @@ def table(proof: Proof) -> str:
         f"{proof.devices} devices, {proof.questions} kinds of packets, {proof.destinations} ways: {len(proof.findings)} findings."
     )
     return "\n".join(lines)
+
+
+def mistakes(proof: Proof) -> list[Mistake]:
+    """Everything that is wrong with the text, in the form in which reviews read it."""
+    told = []
+    for each in proof.findings:
+        row = f" (row {each.row}{', ' + each.place if each.place else ''})" if each.row else ""
+        told.append(Mistake(each.file, each.line, None, each.code, each.subject, each.found + row, each.cure))
+    return [*proof.mistakes, *told]
 
 
 def _against(each: Against) -> str:
