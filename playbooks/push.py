@@ -27,10 +27,20 @@ from inventory.running import DIALECTS, Intended
 SECONDS = 120
 """For one device to take its commands."""
 
-# The file is taken only if it is the one that was sent. %s: its SHA-256, then the program that takes it.
-_TAKE = """f=$(mktemp) || exit 3; trap 'rm -f "$f"' EXIT; cat > "$f"
+# A device goes on with its commands when the connection is lost: until it has done, nobody looks at it or sends it others.
+_HOLD = """exec 9> /run/jinbao-push.lock; flock {kind} -w 20 9 || {{ echo 'it still takes the commands of an earlier push' >&2; exit 4; }}
+"""
+
+# The file is taken only if it is the one that was sent.
+_TAKE = (
+    """f=$(mktemp) || exit 3; trap 'rm -f "$f"' EXIT; cat > "$f"
 [ "$(sha256sum < "$f" | cut -c1-64)" = {sha256} ] || {{ echo 'the commands did not arrive whole'; exit 3; }}
-{send} "$f" 2>&1"""
+"""
+    + _HOLD.replace("{kind}", "-x")
+    + """{send} "$f" 2>&1"""
+)
+
+_SHOW = _HOLD.replace("{kind}", "-s") + "{show}"
 
 # Beside its place first, then moved there.
 _STORE = """t={target}; [ "$(sha256sum < "$t" 2>/dev/null | cut -c1-64)" = {sha256} ] && exit 0
@@ -60,7 +70,7 @@ def fetch(session: Session, state: Path, target: str, wanted: Sequence[Intended]
     """Ask each device for what it runs and keep the answer; one entry per configuration, also where there was none."""
     found: list[Fetched] = []
     for dialect in DIALECTS:
-        programs = {one.device: dialect.show for one in wanted if one.dialect is dialect}
+        programs = {one.device: _SHOW.format(show=dialect.show) for one in wanted if one.dialect is dialect}
         answers = remote.run_all(session, programs)
         for device, answer in answers.items():
             if answer.ok:
@@ -128,7 +138,7 @@ def _send(
     """Send the devices of one dialect their commands and look again; one result a device."""
     programs: dict[str, str] = {}
     texts: dict[str, bytes] = {}
-    for name, answer in remote.run_all(session, dict.fromkeys(todo, dialect.show)).items():
+    for name, answer in remote.run_all(session, dict.fromkeys(todo, _SHOW.format(show=dialect.show))).items():
         fetched, remedy = todo[name]
         if answer.ok and files.sha256(answer.out.encode()) == fetched.sha256:
             texts[name] = "".join(f"{line}\n" for line in remedy.commands).encode()
