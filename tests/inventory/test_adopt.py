@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -20,6 +21,7 @@ from inventory.adopt.proposal import Adoption, Proposal
 from inventory.adopt.rules import PROPOSED_DAYS
 from inventory.dialects.frr.running import DIALECT as FRR
 from inventory.dialects.nftables.running import DIALECT as NFTABLES
+from inventory.proof import interval, nftables
 from ip_plan import plan as plans
 from ip_plan.compile import compiled
 from tests.inventory.pilot import AT, FIREWALL, OFFICE, ROUTER, TODAY, Place
@@ -248,6 +250,37 @@ def test_the_command_writes_entries_that_the_plan_takes_once_they_are_filled_in(
     plan = plans.load(str(tmp_path / "plan"))
     remedy = acceptance.remedy(NFTABLES, FIREWALL, text, rendered, "running.conf")
     assert adopting.adopt(network, plan, remedy, text, TODAY).proposals == ()
+
+
+def test_what_was_opened_by_hand_is_open_in_the_plan_that_adopted_it(place: Place, tmp_path: Path) -> None:
+    """Rules of every relation, adopted and compiled at once: the rendered text lets their packets through, and no others."""
+    site, county = "640100:centre1", "640121:office1"
+    opened = [
+        ("z-management", "z-production", (site, "management"), (site, "production"), "tcp", 8443),
+        ("i-r1", "z-exchange", (county, "access"), (site, "exchange"), "udp", 514),
+        ("z-access", "i-r1", (site, "access"), (county, "access"), "tcp", 22),
+    ]
+    held = {key: place.network.known_sites[key[0]].zone(key[1]) for one in opened for key in (one[2], one[3])}
+    lines, packets = [], []
+    for entry, exit, source, target, name, port in opened:
+        one, other = held[source], held[target]
+        assert one and other
+        lines.append(f'iifname "{entry}" ip saddr {one.v4} ip daddr {other.v4} {name} dport {port} accept')
+        for family, low, high in ((4, one.v4, other.v4), (6, one.v6, other.v6)):
+            # The first addresses are the gateways'.
+            ends = (interval.interval(low)[0] + 5, interval.interval(high)[0] + 5)
+            packets.append(nftables.Packet(family, entry, exit, *ends, name, port))
+    found = place.adopt(FIREWALL, NFTABLES, ruled(place, *lines))
+    assert found.refused == () and len(found.proposals) == len(opened)
+    papers = {"requester": "a", "reason": "an outage", "approver": "b", "ticket": "T-1", "expires": str(clock.today())}
+    network = compiled(lay(tmp_path / "plan", *({**one.entry, **papers} for one in found.proposals)), tmp_path / "state")
+    render.write(tmp_path / "build", network, devices=[FIREWALL], lab=True)
+    before = nftables.read(place.rendered(FIREWALL, NFTABLES))
+    after = nftables.read((tmp_path / "build" / FIREWALL / "files" / NFTABLES.target.lstrip("/")).read_text())
+    for packet in packets:
+        assert nftables.verdict(after, "forward", packet)[0] and not nftables.verdict(before, "forward", packet)[0]
+        beside = msgspec.structs.replace(packet, port=packet.port + 1)
+        assert not nftables.verdict(after, "forward", beside)[0]
 
 
 def test_the_plan_itself_is_not_written(place: Place, tmp_path: Path) -> None:
