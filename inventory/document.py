@@ -30,6 +30,10 @@ def region(network: Network, code: str) -> str:
     ])  # fmt: skip
     for site in sites:
         lines += [f"## {site.key}", "", *_site(network, site)]
+        served = network.children.get(site.key, ())
+        lines += table(
+            "Served from here", ("site", "region", "IPv4", "IPv6"), [_below(network, one) for one in served], 3
+        )
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -81,6 +85,15 @@ def _site(network: Network, site: Site) -> list[str]:
         [(one.fqdn, one.v4, one.v6, ", ".join(one.ports), one.device, one.clause) for one in here],
         3,
     )
+
+
+def _below(network: Network, site: Site) -> tuple[str, ...]:
+    """A site that is served, with what was granted to its region: its blocks, or else its zones."""
+    place = network.regions[site.region]
+    four, six = place.blocks4, place.blocks6
+    if not four:
+        four, six = tuple(zone.v4 for zone in site.zones), tuple(zone.v6 for zone in site.zones)
+    return (f"[{site.key}]({site.region}.md)", place.name, ", ".join(four), ", ".join(six))
 
 
 def _line(network: Network, device: Device, each: Interface) -> tuple[str, ...]:

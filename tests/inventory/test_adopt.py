@@ -273,7 +273,9 @@ def test_what_was_opened_by_hand_is_open_in_the_plan_that_adopted_it(place: Plac
     found = place.adopt(FIREWALL, NFTABLES, ruled(place, *lines))
     assert found.refused == () and len(found.proposals) == len(opened)
     papers = {"requester": "a", "reason": "an outage", "approver": "b", "ticket": "T-1", "expires": str(clock.today())}
-    network = compiled(lay(tmp_path / "plan", *({**one.entry, **papers} for one in found.proposals)), tmp_path / "state")
+    network = compiled(
+        lay(tmp_path / "plan", *({**one.entry, **papers} for one in found.proposals)), tmp_path / "state"
+    )
     render.write(tmp_path / "build", network, devices=[FIREWALL], lab=True)
     before = nftables.read(place.rendered(FIREWALL, NFTABLES))
     after = nftables.read((tmp_path / "build" / FIREWALL / "files" / NFTABLES.target.lstrip("/")).read_text())

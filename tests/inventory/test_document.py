@@ -34,6 +34,8 @@ def test_a_region_has_its_blocks_zones_lines_and_names(place: Place) -> None:
     assert [(row[0], row[1], row[3]) for row in cells(text, "Zones")] == [(z.name, z.v4, z.v6) for z in site.zones]
     links = {key for key, link in place.network.links.items() if link.kind != "inside" and ROUTER in (link.a, link.b)}
     assert {row[0] for row in cells(text, "Lines")} == links
+    below = {f"[{one.key}]({one.region}.md)" for one in place.network.children[site.key]}
+    assert {row[0] for row in cells(text, "Served from here")} == below
     names = {one.fqdn for one in place.network.services if one.site == site.key}
     assert {row[0] for row in cells(text, "Names of services")} == names
     assert text.count("示例数据") == 1 and text == document.region(place.network, REGION)
