@@ -34,23 +34,18 @@ chmod +x {path}; rm -f /root/stopped; command -v {name}"""
 
 def connections(process: subprocess.Popen[str]) -> set[int]:
     """The SSH processes of a run: those whose control sockets lie in a folder that one of its children names."""
-    said = {int(path.name): (path / "cmdline").read_bytes() for path in Path("/proc").glob("[0-9]*") if _ours(path)}
+    said: dict[int, bytes] = {}
     folders = set()
-    for number, line in said.items():
-        if f"\nPPid:\t{process.pid}\n" in Path(f"/proc/{number}/status").read_text():
-            folders |= {
-                part.split(b"=")[1].rpartition(b"/")[0]
-                for part in line.split(b"\0")
-                if part.startswith(b"ControlPath=")
-            }
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            line, status = (path / "cmdline").read_bytes(), (path / "status").read_text()
+            if not line.startswith(b"ssh"):
+                continue
+            said[int(path.name)] = line
+            if f"\nPPid:\t{process.pid}\n" in status:
+                named = [part for part in line.split(b"\0") if part.startswith(b"ControlPath=")]
+                folders |= {part.removeprefix(b"ControlPath=").rpartition(b"/")[0] for part in named}
     return {number for number, line in said.items() if any(folder + b"/" in line for folder in folders)}
-
-
-def _ours(path: Path) -> bool:
-    try:
-        return (path / "cmdline").read_bytes().startswith(b"ssh")
-    except OSError:
-        return False
 
 
 def stopped(drift: Drift, device: str) -> str:
