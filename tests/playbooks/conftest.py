@@ -161,7 +161,7 @@ def changing(applied: Rehearsal) -> Iterator[Rehearsal]:
     assert run.code == 0, run.out[-4000:]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def drift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drift]:
     """The lab of four devices that are changed by hand."""
     with brought_up(tmp_path_factory.mktemp("drift")) as found:
