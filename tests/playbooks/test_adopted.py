@@ -35,5 +35,8 @@ def test_a_rule_of_an_emergency_becomes_the_plans(drift: Drift, tmp_path: Path) 
     assert drift.jinbao("config", "fetch", "--plan", plan, "--limit", FIREWALL).returncode == 0
     assert drift.jinbao("config", "diff", "--plan", plan, "--limit", FIREWALL).returncode == 0
     running = drift.says(FIREWALL, NFTABLES.show)
-    assert f'tcp dport 8443 counter accept comment "{entry["id"]}"' in running and '"z-external" oifname' not in running
+    assert (
+        f'tcp dport 8443 counter accept comment "{entry["id"]}"' in running
+        and '"z-external" oifname "z-production"' not in running
+    )
     assert drift.jinbao("deploy", "--remediate", "--limit", FIREWALL, "--confirm", "pilot").returncode == 0

@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from ground import remote
 from inventory import evidence
+from inventory.dialects.frr.running import DIALECT as FRR
 from monitoring.evidence import log, verify
+from playbooks import push
 from tests.playbooks.drift import AT, FIREWALL, ROOT, ROUTER, Drift, changed_by_hand
 
 DEADLINE_SECONDS = 120
@@ -118,7 +121,9 @@ def test_nobody_looks_while_commands_are_still_taken(drift: Drift) -> None:
     drift.says(
         ROUTER, "for attempt in $(seq 50); do flock -n /run/jinbao-push.lock true || exit 0; sleep 0.1; done; exit 1"
     )
-    fetched = drift.jinbao("config", "fetch", "--limit", ROUTER)
+    look = push._SHOW.format(show=FRR.show).replace("-w 20", "-w 1")
+    assert look != push._SHOW.format(show=FRR.show)
+    seen = remote.run(drift.session, ROUTER, look)
     drift.says(ROUTER, f"kill {number}")
-    assert fetched.returncode == 1 and "still takes the commands of an earlier push" in fetched.stdout
-    assert drift.jinbao("config", "fetch", "--limit", ROUTER).returncode == 0
+    assert seen.code == 4 and "still takes the commands of an earlier push" in seen.err
+    assert remote.run(drift.session, ROUTER, look).out.endswith("end\n")
