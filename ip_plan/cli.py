@@ -56,13 +56,14 @@ def check(plan: Plan = invocation.PLAN, format: Review = "table") -> None:
     """Read a plan and say every mistake in it at once."""
     from ground import findings
     from ground.mistake import Mistakes
+    from ip_plan import folder as folders
     from ip_plan import layout as layouts
     from ip_plan import plan as plans
     from ip_plan import schema
 
     with invocation.guarded():
         started = time.perf_counter()
-        folder, _ = plans.folder_of(plan)
+        folder, _ = folders.folder_of(plan)
         judged = [str(folder / name) for name in schema.FILES if (folder / name).exists()]
         try:
             found = plans.load(plan)

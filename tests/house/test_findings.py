@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 import jinbao
 from ground import findings
 from ground.mistake import Mistake
-from ip_plan import plan as plans
+from ip_plan import folder as folders
 from tests.ip_plan.test_exceptions import lay
 
 WRONG = {"scope": [{"region": "000000"}, {"region": "999999"}], "surprise": 1}
@@ -125,7 +125,7 @@ def test_a_right_plan_has_no_results_and_a_case_for_each_file(tmp_path: Path) ->
     ran = check("national", "junit")
     (suite,) = ElementTree.fromstring(ran.stdout)
     assert ran.exit_code == 0 and suite.get("failures") == "0"
-    folder, _ = plans.folder_of("national")
+    folder, _ = folders.folder_of("national")
     assert {case.get("name") for case in suite} == {str(path) for path in folder.glob("*.yml")}
     assert suite.get("tests") == str(len(suite))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ground import tree
 from inventory import render
 from ip_plan import plan as plans
 from ip_plan.compile import compiled
@@ -55,5 +56,5 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """The pilot, rendered for three devices of one city."""
     state = tmp_path_factory.mktemp("state")
     plan, network = plans.load("pilot"), compiled("pilot", state)
-    render.write(plan.build(state, AT), network, devices=[FIREWALL, ROUTER, OFFICE], lab=True)
+    render.write(tree.place(state, AT, "pilot"), network, devices=[FIREWALL, ROUTER, OFFICE], lab=True)
     return Place(state, plan, network)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from ground import running
+from ground import running, tree
 from inventory import acceptance
 from inventory.adopt import adopting
 from inventory.adopt.proposal import Adoption
@@ -30,7 +30,7 @@ class Place(msgspec.Struct, frozen=True):
     network: Network
 
     def rendered(self, device: str, dialect: Dialect) -> str:
-        build = self.plan.build(self.state, AT)
+        build = tree.place(self.state, AT, "pilot")
         return (build / device / "files" / dialect.target.lstrip("/")).read_text()
 
     def running(self, device: str, dialect: Dialect) -> str:

@@ -16,7 +16,7 @@ REGION = "640100"
 
 
 def page(place: Place, name: str) -> str:
-    return document.device(place.network, place.network.devices[name], place.plan.build(place.state, AT) / name)
+    return document.device(place.network, place.network.devices[name], tree.place(place.state, AT, "pilot") / name)
 
 
 def cells(text: str, heading: str) -> list[list[str]]:
@@ -55,7 +55,7 @@ def test_a_firewall_has_every_rule_of_its_text_with_its_clause(place: Place) -> 
 
 
 def test_a_rule_that_no_row_of_the_plan_has_stands_out(place: Place, tmp_path: Path) -> None:
-    folder = place.plan.build(place.state, AT) / FIREWALL
+    folder = tree.place(place.state, AT, "pilot") / FIREWALL
     rendered = tree.read(folder)
     contents = {entry.source: tree.content(folder, entry) for entry in rendered.entries}
     source = next(entry.source for entry in rendered.entries if entry.target == NFTABLES.target)
