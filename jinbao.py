@@ -17,6 +17,7 @@ GROUPS: Final = {
     "plan": ("ip_plan.cli", "app"),
     "config": ("inventory.cli", "app"),
     "twin": ("stacks.cli", "twin"),
+    "stack": ("stacks.cli", "stack"),
     "deploy": ("playbooks.cli", "app"),
     "check": ("monitoring.checks.cli", "app"),
     "backup": ("backup.cli", "app"),

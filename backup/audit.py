@@ -196,4 +196,5 @@ def record(
         expected=expected,
         measures=measures,
         detail=files.sha256(detail) if detail else "",
+        change=network.change,
     )

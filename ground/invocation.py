@@ -16,6 +16,14 @@ from ground.mistake import Mistakes
 Plan = Annotated[str, typer.Option("--plan", help="Plan folder, or the name of a shipped plan.", envvar="JINBAO_PLAN")]
 At = Annotated[str, typer.Option("--at", help="Target: twin:<name> or production.", envvar="JINBAO_AT")]
 State = Annotated[Path, typer.Option("--state", help="State folder.", envvar="JINBAO_STATE")]
+Scheduler = Annotated[
+    str,
+    typer.Option(
+        "--scheduler",
+        help="Scheduler of a Dask cluster that sees the same files: tcp://host:8786.",
+        envvar="JINBAO_SCHEDULER",
+    ),
+]
 Format = Annotated[str, typer.Option("--format", help="table, for people; json, for programs.")]
 Review = Annotated[
     str,

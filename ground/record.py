@@ -57,6 +57,8 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     measures: tuple[Measure, ...] = ()
     detail: str = ""
     """SHA-256 of the detail file, empty: none."""
+    change: str = ""
+    """Id of the plan change that led to what was looked at; empty: none is known."""
 
 
 def canonical(record: Record) -> bytes:

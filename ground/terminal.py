@@ -96,7 +96,9 @@ class _Line:
             if MORE.search(text):
                 text = MORE.sub("\n", text)
                 self.channel.sendall(b" ")
-            elif re.search(rf"(?:{self.terminal.prompt})\Z", text) or any(re.search(one, text) for one in asked):
+            elif re.search(self.terminal.prompt, text.rpartition("\n")[2]) or any(
+                re.search(one, text) for one in asked
+            ):
                 return text
 
 
@@ -148,6 +150,8 @@ def _all(
             line = _Line(current.reaches[device], terminals[device], seconds)
             line.say(line.terminal.paging_off)
             return work[device](line)
+        except paramiko.BadHostKeyException:
+            return Answer(None, "", "its host key is not the one that reach.json names")
         except (paramiko.SSHException, OSError, EOFError, KeyError, _Silent) as why:
             return Answer(None, "", str(why) or type(why).__name__)
         finally:

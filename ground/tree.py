@@ -84,7 +84,7 @@ def _create(folder: Path, tree: Tree, contents: Mapping[str, bytes]) -> int:
     staged = folder.with_name(f".{folder.name}.new")
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(staged)  # left by a run that was cut off
-    os.mkdir(staged)
+    os.makedirs(staged)
     made = {""}
     inside = {f"files/{entry.source}": contents[entry.source] for entry in tree.entries} | {"tree.json": _body(tree)}
     root = os.open(staged, os.O_RDONLY | os.O_DIRECTORY)

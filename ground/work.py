@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
+import gc
 import os
+import pickle
 import resource
 import threading
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from ground import mistake
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -22,27 +27,71 @@ _shared: list[Any] = []
 
 
 def spread(
-    task: Callable[[Shared, Item], Outcome], shared: Shared, items: Iterable[Item], executor: Executor | None = None
-) -> list[Outcome]:
+    task: Callable[[Shared, Item], Outcome], shared: Shared, items: Iterable[Item], executor: Executor | None = None,
+    each: Callable[[Outcome], None] = lambda outcome: None,
+) -> list[Outcome]:  # fmt: skip
     """`task` of `shared` and every item, in order. One item, or one core, stays in this process; give the largest items first.
 
-    Workers are forked with `shared`: it is not sent to them, and what they change in it stays theirs.
+    `each` hears of every outcome as it comes, in order.
+
+    Workers are forked with `shared`: it is not sent to them, and what they change in it stays theirs. The workers of an
+    `executor` may be anywhere: they are sent it, and have to see the same files under the same paths.
     """
     listed = list(items)
-    one = partial(_with_shared, task)
+
+    def heard(outcomes: Iterable[Outcome]) -> list[Outcome]:
+        found = []
+        for outcome in outcomes:
+            each(outcome)
+            found.append(outcome)
+        return found
+
+    if executor is not None:
+        sent = pickle.dumps((task, shared))
+        return heard(executor.map(partial(_with_sent, sent), listed))
+    cores = os.cpu_count() or 1
+    if len(listed) < 2 or cores < 2:
+        return heard(task(shared, item) for item in listed)
+    from concurrent.futures import ProcessPoolExecutor  # most commands need no processes: they start sooner
+
     _shared.append(shared)
     try:
-        if executor is not None:
-            return list(executor.map(one, listed))
-        cores = os.cpu_count() or 1
-        if len(listed) < 2 or cores < 2:
-            return [one(item) for item in listed]
-        from concurrent.futures import ProcessPoolExecutor  # most commands need no processes: they start sooner
-
         with ProcessPoolExecutor(min(cores, len(listed)), initializer=_end_with_parent) as pool:
-            return list(pool.map(one, listed))
+            return heard(pool.map(partial(_with_shared, task), listed))
     finally:
         _shared.pop()
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Without the garbage collector: where much is made and little dropped it only looks through everything again."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@contextlib.contextmanager
+def cluster(address: str) -> Iterator[Executor | None]:
+    """The executor of the Dask cluster whose scheduler is at `address` (`tcp://host:8786`); None without one.
+
+    Raises Mistakes JB2005 when nothing answers there, or Dask is not installed.
+    """
+    if not address:
+        yield None
+        return
+    cure = "Start `dask scheduler` and its workers with the same program, or leave --scheduler out."
+    try:
+        from distributed import Client
+
+        client = Client(address, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
+    except (ImportError, OSError, TimeoutError, ValueError) as error:
+        raise mistake.one("JB2005", f"no cluster answers: {error}", cure, subject=address) from None
+    with client:
+        yield client.get_executor(pure=False, retries=0)  # type: ignore[no-untyped-call]
 
 
 def confined(task: Callable[[Item], Outcome], items: Iterable[Item], memory: int) -> list[Outcome | None]:
@@ -87,6 +136,18 @@ def _confine(memory: int) -> None:
 
 def _with_shared(task: Callable[[Shared, Item], Outcome], item: Item) -> Outcome:
     return task(_shared[-1], item)
+
+
+def _with_sent(sent: bytes, item: Any) -> Any:
+    task, shared = _unpacked(sent)
+    return task(shared, item)
+
+
+@lru_cache(1)
+def _unpacked(sent: bytes) -> tuple[Callable[[Any, Any], Any], Any]:
+    """What was sent, once a process."""
+    found: tuple[Callable[[Any, Any], Any], Any] = pickle.loads(sent)
+    return found
 
 
 def _end_with_parent() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +16,36 @@ from inventory.render import Host, State
 
 def groups(host: Host, province: str) -> list[str]:
     """The groups of a device. Ansible takes no hyphens in names of groups."""
-    found = [f"level_{host.level}", f"province_{province}", f"region_{host.region}", f"role_{host.role}"]
-    if host.zone:
-        found.append(f"zone_{host.zone}")
-    return [name.replace("-", "_") for name in [*found, *(f"duty_{duty}" for duty in host.duties)]]
+    return [
+        f"region_{host.region}".replace("-", "_"),
+        *_shared(host.level, province, host.role, host.zone, host.duties),
+    ]
+
+
+@lru_cache(1024)
+def _shared(level: str, province: str, role: str, zone: str, duties: tuple[str, ...]) -> list[str]:
+    found = [f"level_{level}", f"province_{province}", f"role_{role}", *([f"zone_{zone}"] if zone else [])]
+    return [name.replace("-", "_") for name in [*found, *(f"duty_{duty}" for duty in duties)]]
+
+
+@lru_cache(1024)
+def _arguments(known: Path, identity: bool, via: str) -> str:
+    options = ["StrictHostKeyChecking=yes", f"UserKnownHostsFile={known}", "GlobalKnownHostsFile=/dev/null"]
+    if identity:
+        options.append("IdentitiesOnly=yes")
+    if via:
+        options.append(f"ProxyCommand={via}")
+    return shlex.join(word for option in options for word in ("-o", option))
 
 
 def variables(host: Host, reach: Reach, known: Path, build: Path, state: Path) -> dict[str, Any]:
     """How Ansible reaches a device, and where its tree lies."""
-    arguments = [
-        "-o",
-        "StrictHostKeyChecking=yes",
-        "-o",
-        f"UserKnownHostsFile={known}",
-        "-o",
-        "GlobalKnownHostsFile=/dev/null",
-    ]
-    if reach.identity:
-        arguments += ["-o", "IdentitiesOnly=yes"]
-    if reach.via:
-        arguments += ["-o", f"ProxyCommand={reach.via}"]
     found: dict[str, Any] = {
         "ansible_host": reach.address,
         "ansible_port": reach.port,
         "ansible_user": reach.user,
-        "ansible_ssh_common_args": shlex.join(arguments),
-        "jinbao_tree": str(build / host.name),
+        "ansible_ssh_common_args": _arguments(known, bool(reach.identity), reach.via),
+        "jinbao_tree": f"{build}/{host.name}",
         "jinbao_state": str(state),
         "jinbao_names": list(host.names),
         "jinbao_site": host.site,

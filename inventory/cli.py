@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from ground import invocation, reach, tree
-from ground.invocation import At, Format, Plan, State
+from ground.invocation import At, Format, Plan, Scheduler, State
 from inventory.adopt.command import adopt_command
 from inventory.command import diff_command, remediate_command
 from inventory.proof.command import prove_command
@@ -33,12 +35,14 @@ def render(
     state: State = invocation.STATE,
     province: Provinces = None,
     device: Devices = None,
+    scheduler: Scheduler = "",
     format: Format = "table",
 ) -> None:
     """Write every device's files below <state>/build/<twin or production>/<plan>; touches only what changed.
 
     What is named with --province or --device is compared file by file, also where nothing changed since it was rendered.
     """
+    from ground import work
     from inventory import render as renderer
     from ip_plan import compile as compiler
     from ip_plan import network as networks
@@ -47,10 +51,11 @@ def render(
         stored = compiler.compile_plan(plan, state).network
         network = networks.load(stored, None if device else ())
         renderer.require(network, province, device)
-        written = renderer.write(
-            tree.place(state, at, network.meta.name), network, provinces=province, devices=device,
-            lab=at.startswith("twin:"), stored=None if device else stored,
-        )  # fmt: skip
+        with work.cluster(scheduler) as executor:
+            written = renderer.write(
+                tree.place(state, at, network.meta.name), network, provinces=province, devices=device,
+                lab=at.startswith("twin:"), stored=None if device else stored, executor=executor,
+            )  # fmt: skip
         if format == "json":
             invocation.emit(written)
             return
@@ -107,11 +112,12 @@ def inventory(
     ] = "",
 ) -> None:
     """The Ansible inventory of the rendered devices of a target (`ansible-playbook -i inventory/hosts …`)."""
+    from ground import work
     from inventory import ansible
     from inventory import render as renderer
     from ip_plan import folder
 
-    with invocation.guarded():
+    with invocation.guarded(), work.uncollected():
         build = tree.place(state, at, plan).absolute()
         if plan != Path(plan).name or not build.is_dir():
             build = tree.place(state, at, folder.name_of(plan)).absolute()
@@ -126,7 +132,10 @@ def inventory(
             raise ansible.unreachable(path, at) from None
         known = ansible.remember(path.parent, reaches)
         listed = ansible.inventory(states, reaches, known, build, state.absolute())
-        invocation.emit(listed["_meta"]["hostvars"].get(host, {}) if host else listed)
+        # In one line: Ansible reads it, and setting out 25 MB for people takes longer than all the rest.
+        sys.stdout.write(
+            msgspec.json.encode(listed["_meta"]["hostvars"].get(host, {}) if host else listed).decode() + "\n"
+        )
 
 
 @app.command()

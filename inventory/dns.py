@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from socket import AF_INET6, inet_pton
+from socket import AF_INET, AF_INET6, inet_pton
 from typing import Literal
 
 import msgspec
@@ -78,7 +78,7 @@ class Serials(msgspec.Struct, frozen=True):
     def next(self, zone: Zone) -> int:
         """The serial `zone` has to carry."""
         key, serial = self.held.get(zone.name, ("", 0))
-        return serial if key == zone.key else serial + 1
+        return serial if key and key == zone.key else serial + 1
 
 
 def services(network: Network, site: Site, port: str) -> list[Service]:
@@ -204,7 +204,7 @@ def servers(network: Network, shard: Shard) -> dict[str, Server]:
                 known.update((piece, child.key) for piece in other.reverse)
     forward: dict[str, list[Name]] = {}
     reverse: dict[tuple[int, Block], list[tuple[str, str]]] = {}
-    lengths = sorted({(family, block[1]) for family, block in known}, key=lambda pair: -pair[1])
+    lengths = {of: sorted({block[1] for family, block in known if family == of}, reverse=True) for of in (4, 6)}
     own = [name for device in shard.devices for name in names(device)]
     own += [Name(service.fqdn, service.v4, service.v6) for service in shard.services]
     for name in own:
@@ -246,13 +246,16 @@ def _apex(fqdn: str, apexes: dict[str, str]) -> str:
 
 
 def _piece(
-    address: str, lengths: list[tuple[int, int]], known: dict[tuple[int, Block], str]
+    address: str, lengths: dict[int, list[int]], known: dict[tuple[int, Block], str]
 ) -> tuple[int, Block] | None:
+    """The longest of the blocks `known` that holds `address`. `lengths`: those that there are of each family, longest first."""
     family = 6 if ":" in address else 4
-    value, bits = addressing.parse(address, family)
-    for of, length in lengths:
-        if of == family and (family, block := (value >> (bits - length) << (bits - length), length)) in known:
-            return family, block
+    value = int.from_bytes(inet_pton(AF_INET6 if family == 6 else AF_INET, address))
+    bits = addressing.BITS[family]
+    for length in lengths[family]:
+        piece = (family, (value >> (bits - length) << (bits - length), length))
+        if piece in known:
+            return piece
     return None
 
 

@@ -48,6 +48,20 @@ def bare(prefix: str) -> str:
     return prefix.partition("/")[0]
 
 
+def second(network: Network, owner: str, name: str) -> list[Dual]:
+    """The addresses that a zone of a site, or an interface of a device, has beside its own while the site is renumbered."""
+    each = network.second.get((owner, name))
+    if each is None:
+        return []
+    return [Dual((bare(each.v4),), (bare(each.v6),)) if each.device else Dual((each.v4,), (each.v6,))]
+
+
+def zones(network: Network, site: Site) -> Dual:
+    """Every prefix of the zones of a site."""
+    own = [Dual((zone.v4,), (zone.v6,)) for zone in site.zones]
+    return join([*own, *(more for zone in site.zones for more in second(network, site.key, zone.name))])
+
+
 def devices(network: Network, site: Site) -> tuple[Device, ...]:
     """The devices of a site as far as they are known."""
     held: dict[str, tuple[Device, ...]] = network.memory["devices"]
@@ -78,6 +92,8 @@ def transit(network: Network, site: Site, seen_from: Site) -> Dual:
             for interface in device.interfaces:
                 if interface.kind == "inside" or (interface.kind == "wan" and home):
                     found.append(Dual((bare(interface.v4),), (bare(interface.v6),)))
+        # Both ends of a line are told apart by their first addresses; beside them only the loopback is spoken to.
+        found += [each for device in routing for each in second(network, device.name, "lo")]
         own = held[site.key, home] = join(found)
     return own if home else join((own, *_lines(network, seen_from).get(site.key, ())))
 
@@ -111,7 +127,7 @@ def end(network: Network, site: Site, zone: str, service: str, seen_from: Site) 
 def _end(network: Network, site: Site, zone: str, service: str) -> Dual:
     if not service:
         found = site.zone(zone)
-        return Dual((found.v4,), (found.v6,)) if found else Dual()
+        return join([Dual((found.v4,), (found.v6,)), *second(network, site.key, zone)]) if found else Dual()
     carried = [each for each in network.services_at.get((site.key, zone), ()) if each.name == service]
     hosts = [network.known_devices[each.device] for each in carried if each.device in network.known_devices]
     return join(

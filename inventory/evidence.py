@@ -86,7 +86,9 @@ def of_fetched(state: Path, target: str, one: Intended, fetched: Fetched) -> Mad
     """What came of asking a device for what it runs."""
     result: Result = "not-observed" if fetched.reason else "pass"
     reason = fetched.reason or f"{fetched.sha256[:16]} kept as {Path(fetched.file).name}"
-    return made(state, target, FETCH, one, result, reason, one.dialect.show, {"copy": fetched.sha256})
+    return made(
+        state, target, FETCH, one, result, reason, one.dialect.show or "at its terminal", {"copy": fetched.sha256}
+    )
 
 
 def of_remedy(state: Path, target: str, check: str, one: Intended, remedy: Remedy) -> Made:

@@ -60,6 +60,8 @@ class Guard(msgspec.Struct, frozen=True):
     interface: str
     v4: str
     v6: str
+    beside: Dual = Dual()
+    """What it has beside them while its site is renumbered."""
 
 
 class Filter(msgspec.Struct, frozen=True):
@@ -159,7 +161,7 @@ def filtering(network: Network, device: Device) -> Filter | None:
         lines=lines,
         inside=cables,
         guards=tuple(
-            Guard(interface.name, zone.v4, zone.v6)
+            Guard(interface.name, zone.v4, zone.v6, ends.join(ends.second(network, site.key, zone.name)))
             for interface in device.interfaces
             if interface.kind == "zone" and (zone := site.zone(interface.zone))
         ),
@@ -324,7 +326,6 @@ def _through(network: Network, device: Device, site: Site) -> tuple[tuple[str, s
     for wire in wires:
         office = network.known_sites.get(wire.peer_site)
         if wire.name not in up and office is not None:
-            zones = [Dual((zone.v4,), (zone.v6,)) for zone in office.zones]
-            carried = ends.join([*zones, ends.transit(network, office, site)])
+            carried = ends.join([ends.zones(network, office), ends.transit(network, office, site)])
             found += [(wire.name, line, carried) for line in up]
     return tuple(found)

@@ -22,7 +22,7 @@ class Port(msgspec.Struct, frozen=True):
     name: str
     addresses: Dual
     services: Dual = Dual()
-    """Service addresses (/32, /128): answered on, never the source of what the host opens."""
+    """Service addresses (/32, /128), and those of a renumbering: answered on, never the source of what the host opens."""
     gateway4: str = ""
     gateway6: str = ""
     kind: str = ""
@@ -156,6 +156,7 @@ def intent(network: Network, device: Device, server: Server | None = None) -> In
         service for service in network.services_at.get((site.key, device.zone), ()) if service.device == device.name
     )
     loopback = Dual((f"{device.loopback4}/32",), (f"{device.loopback6}/128",)) if device.loopback4 else Dual()
+    loopback = ends.join([loopback, _beside(network, device, "lo")])
     return Intent(
         device=device,
         level=site.level,
@@ -179,19 +180,27 @@ def _ports(network: Network, device: Device, site: Site, carried: tuple[Service,
     for place, interface in enumerate(device.interfaces):
         addresses = Dual((interface.v4,), (interface.v6,))
         zone = site.zone(interface.zone)
+        beside = _beside(network, device, interface.name)
         if device.numbers:
+            addresses = ends.join([addresses, beside])
             port = Port(interface.name, addresses, kind=interface.kind, peer=interface.peer)
             rank = models.rank(network, interface)
             found.append(msgspec.structs.replace(port, rank=rank, number=device.numbers[place]))
             continue
         if device.role != "host" or zone is None:
-            found.append(Port(interface.name, addresses))
+            found.append(Port(interface.name, addresses, beside))
             continue
         services = Dual(
             tuple(f"{service.v4}/32" for service in carried), tuple(f"{service.v6}/128" for service in carried)
         )
-        found.append(Port(interface.name, addresses, services, zone.gateway4, zone.gateway6))
+        found.append(Port(interface.name, addresses, ends.join([services, beside]), zone.gateway4, zone.gateway6))
     return found
+
+
+def _beside(network: Network, device: Device, name: str) -> Dual:
+    """What an interface is answered on while its site is renumbered, and never the source of what the device opens."""
+    each = network.second.get((device.name, name))
+    return Dual((each.v4,), (each.v6,)) if each else Dual()
 
 
 def _time(network: Network, device: Device, site: Site) -> Time:

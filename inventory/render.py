@@ -9,11 +9,11 @@ read, a device of the same intent not rendered again; what is asked for by name 
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import Executor
 from pathlib import Path
 
 import msgspec
@@ -21,7 +21,7 @@ import msgspec
 from ground import files, tree, work
 from ground.mistake import Mistake, Mistakes
 from ground.tree import Tree
-from inventory import dns, models
+from inventory import bootstrap, dns, models
 from inventory.dialects import (
     bind,
     chrony,
@@ -46,6 +46,7 @@ PROGRAM = (
     ("inventory", "**/*.j2"),
     ("inventory", "**/*.yml"),
     ("ip_plan", "*.py"),
+    ("ip_plan", "*.yml"),
     ("ground", "*.py"),
 )
 """What decides, beside the Network, what is rendered."""
@@ -178,6 +179,7 @@ def write(
     devices: Collection[str] | None = None,
     lab: bool,
     stored: Path | None = None,
+    executor: Executor | None = None,
 ) -> Written:
     """Render into `build`, touching only what changed; folders of devices that no longer exist are removed.
 
@@ -198,16 +200,19 @@ def write(
         )  # fmt: skip
         largest_first = sorted(wanted, key=context.size, reverse=True)
         if any(choice.dialect in models.VENDORS for choice in network.meta.choices):
-            found = work.spread(_check, context, largest_first) if stored else [models.check(network, lab=lab)]
+            found = (
+                work.spread(_check, context, largest_first, executor) if stored else [models.check(network, lab=lab)]
+            )
             if mistakes := list(dict.fromkeys(mistake for each in found for mistake in each)):
                 raise Mistakes(mistakes)
-        parts = dict(work.spread(_province, context, largest_first))
+        parts = dict(work.spread(_province, context, largest_first, executor))
         states |= {province: part.state for province, part in parts.items()}
         if provinces is None:
             for gone in set(states) - set(network.keys):
                 del states[gone]
                 for suffix in ("json", "keys"):
                     (build / STATES / f"{gone}.{suffix}").unlink(missing_ok=True)
+                shutil.rmtree(build / bootstrap.FOLDER / gone, ignore_errors=True)
         removed = _sweep(build, {host.name for state in states.values() for host in state.devices})
     ordered = [parts[province] for province in wanted]
     return Written(
@@ -283,11 +288,8 @@ def _province(context: _Context, province: str) -> tuple[str, _Part]:
     names = [host.name for host in before.devices]
     if made.province and made.province == context.made(province) and held.keys() >= set(names):
         return province, _Part(before, len(names), sum(held[name][1] for name in names), ())
-    gc.disable()  # much is made, and little dropped
-    try:
+    with work.uncollected():
         return province, _render(context, province, before, held, made)
-    finally:
-        gc.enable()
 
 
 def _render(
@@ -303,6 +305,7 @@ def _render(
     # First: a serial that a device may have seen is never given to another content.
     state = State(hosts(network, shard), serials.held)
     place = context.build / STATES
+    awaiting = context.build / bootstrap.FOLDER / province
     files.write(place / f"{province}.json", msgspec.json.encode(state))
     keys: dict[str, tuple[str, int]] = {}
     changed = []
@@ -322,7 +325,14 @@ def _render(
                 changed.append(device.name)
             standing = (key, len(rendered.contents))
         keys[device.name] = standing
+        if device.serial:
+            files.write(awaiting / bootstrap.name(device), bootstrap.text(network, intended))
     whole = context.devices is None
+    if awaiting.is_dir():
+        awaited = {bootstrap.name(device) for device in shard.devices if device.serial}
+        for path in awaiting.iterdir():
+            if path.name not in awaited:
+                path.unlink()
     others = made.devices if made.program == context.program and not whole else {}
     done = Made(context.program, context.made(province) if whole else "", {**others, **keys})
     files.write(place / f"{province}.keys", msgspec.json.encode(done), durable=False)

@@ -16,26 +16,36 @@ from inventory.ends import Dual
 from ip_plan import addressing
 from ip_plan.network import Device, Network, Site
 
-PREFERENCE = {"primary": 200, "backup": 100}
+PREFERENCE = {"primary": 200, "backup": 100, "drained": 50}
 """Local preference of what comes over a line."""
-METRIC = {"primary": 100, "backup": 200}
+METRIC = {"primary": 100, "backup": 200, "drained": 400}
 """MED of what goes out over a line; lower wins."""
+DRAINED = 200
+"""Distance of a static route over a line that is to carry nothing: below every other, above the black hole."""
 
 
 class Neighbour(msgspec.Struct, frozen=True):
     """A BGP neighbour: one session for each family, and the policy of both directions."""
 
     key: str
-    """Its device: policies are named by it, so that a new neighbour renames nobody's."""
+    """Its device: policies are named by it, so that a new neighbour renames nobody's. `-2` and so on behind it where a line
+    gave way to a new one."""
     asn: int
     relation: Literal["parent", "child", "inside"]
-    rank: Literal["primary", "backup"]
+    rank: Literal["primary", "backup", "drained"]
     address4: str
     address6: str
     accept: Dual
     """Exactly these prefixes are taken; from `inside`, these and what lies in them."""
     announce: Dual
     """Exactly these prefixes are told; to `inside`, these and what lies in them, without the site's own segments."""
+    mark: str = ""
+    """What `key` ends in beyond the device's name."""
+
+    @property
+    def device(self) -> str:
+        """Its device."""
+        return self.key.removesuffix(self.mark)
 
 
 class Static(msgspec.Struct, frozen=True):
@@ -115,11 +125,12 @@ def summaries(network: Network, site: Site) -> Dual:
 def own(network: Network, site: Site) -> Dual:
     """What the ledger granted to `site` alone, segment by segment."""
     loopbacks = [
-        Dual((f"{device.loopback4}/32",), (f"{device.loopback6}/128",))
+        Dual(tuple(f"{address}/32" for address in each.v4), tuple(f"{address}/128" for address in each.v6))
         for device in ends.devices(network, site)
         if device.loopback4
+        for each in (Dual((device.loopback4,), (device.loopback6,)), *ends.second(network, device.name, "lo"))
     ]
-    return ends.join([*(Dual((zone.v4,), (zone.v6,)) for zone in site.zones), *loopbacks])
+    return ends.join([ends.zones(network, site), *loopbacks])
 
 
 def strays(network: Network, site: Site) -> Dual:
@@ -206,7 +217,8 @@ def _router(network: Network, device: Device, site: Site) -> Routing:
     summed = supernets(network) if site.level == "ministry" else blocks(network, site)
     statics = _statics(network, device)
     moved = strays(network, site)
-    told = [static.prefix for static in statics if len(routers) > 1 or static.prefix in (*moved.v4, *moved.v6)]
+    outer = {*moved.v4, *moved.v6}
+    told = dict.fromkeys(each.prefix for each in statics if len(routers) > 1 or each.prefix in outer)
     return msgspec.structs.replace(
         _inside(network, device),
         asn=device.asn or site.asn,
@@ -226,8 +238,8 @@ def _router(network: Network, device: Device, site: Site) -> Routing:
 def _office(network: Network, device: Device, site: Site) -> Routing:
     statics = _statics(network, device)
     # A segment that is down must not lead back up to the summary that brought the packet here.
-    closed = [Static(zone.v4, "blackhole", 254) for zone in site.zones]
-    closed += [Static(zone.v6, "blackhole", 254) for zone in site.zones]
+    zones = ends.zones(network, site)
+    closed = [Static(prefix, "blackhole", 254) for prefix in (*zones.v4, *zones.v6)]
     asn = device.asn or site.asn
     return Routing(
         router_id=device.loopback4,
@@ -248,9 +260,11 @@ def _lines(network: Network, device: Device, site: Site) -> tuple[Neighbour, ...
             continue
         up = ends.upward(network, device, interface)
         link = network.links.get(interface.link)
+        version = interface.link.partition("#")[2]
+        mark = f"-{version}" if version else ""
         found.append(
             Neighbour(
-                key=interface.peer,
+                key=f"{interface.peer}{mark}",
                 asn=interface.peer_asn,
                 relation="parent" if up else "child",
                 rank=link.rank if link else "primary",
@@ -258,6 +272,7 @@ def _lines(network: Network, device: Device, site: Site) -> tuple[Neighbour, ...
                 address6=interface.peer6,
                 accept=downward(network, other, site) if up else summaries(network, other),
                 announce=summaries(network, site) if up else downward(network, site, other),
+                mark=mark,
             )
         )
     return tuple(found)
@@ -281,6 +296,8 @@ def _statics(network: Network, device: Device) -> tuple[Static, ...]:
         if interface.kind != "wan" or other is None or (interface.peer_asn and (device.asn or site.asn)):
             continue
         to = supernets(network) if ends.upward(network, device, interface) else below(network, other)
-        found += [Static(prefix, interface.peer4) for prefix in to.v4]
-        found += [Static(prefix, interface.peer6) for prefix in to.v6]
+        link = network.links.get(interface.link)
+        distance = DRAINED if link and link.rank == "drained" else 1
+        found += [Static(prefix, interface.peer4, distance) for prefix in to.v4]
+        found += [Static(prefix, interface.peer6, distance) for prefix in to.v6]
     return tuple(found)

@@ -14,11 +14,14 @@ from ground.mistake import Mistake, Mistakes
 from inventory import acceptance, ansible
 from inventory.acceptance import Remedy
 from inventory.dialect import Dialect
+from inventory.dialects.comware.running import DIALECT as COMWARE
 from inventory.dialects.frr.running import DIALECT as FRR
+from inventory.dialects.iosxe.running import DIALECT as IOSXE
 from inventory.dialects.nftables.running import DIALECT as NFTABLES
+from inventory.dialects.vrp.running import DIALECT as VRP
 from inventory.render import Host, State
 
-DIALECTS = (FRR, NFTABLES)
+DIALECTS = (FRR, NFTABLES, VRP, COMWARE, IOSXE)
 """In the order in which a device is put right: its ways first, then what they let through."""
 
 

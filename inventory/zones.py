@@ -10,7 +10,6 @@ zones/<zone>.yaml
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Collection, Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
@@ -101,11 +100,12 @@ def write(
 
 def _province(context: _Context, province: str) -> _Part:
     """One province, in whatever process."""
-    gc.disable()  # much is made, and nothing dropped
-    try:
-        zones = of(load(context.stored, [province]), province)
-    finally:
-        gc.enable()
+    with work.uncollected():
+        return _written(context, province)
+
+
+def _written(context: _Context, province: str) -> _Part:
+    zones = of(load(context.stored, [province]), province)
     changed: list[str] = []
     removed: list[str] = []
     if context.form == "bind":

@@ -47,6 +47,13 @@ def write(block: Block, family: int) -> str:
     return f"{address(block[0], family)}/{block[1]}"
 
 
+def prefix(text: str) -> str:
+    """The prefix that an address with its length lies in: `10.0.0.1/31` → `10.0.0.0/31`."""
+    family = 6 if ":" in text else 4
+    host, _, length = text.partition("/")
+    return write((parse(host, family)[0] & ~(size(int(length), family) - 1), int(length)), family)
+
+
 def size(length: int, family: int) -> int:
     """How many addresses a block of `length` holds."""
     return int(1 << (BITS[family] - length))

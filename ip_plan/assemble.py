@@ -14,9 +14,23 @@ from ip_plan.addressing import Block
 from ip_plan.grants import Grants, Need
 from ip_plan.layout import Layout, needs, province_key, serving
 from ip_plan.ledger import Ledger
-from ip_plan.network import Choice, Device, Interface, Level, Link, Protection, Region, Service, Shard, Site, Zone
+from ip_plan.network import (
+    Choice,
+    Device,
+    Interface,
+    Level,
+    Link,
+    Protection,
+    Region,
+    Second,
+    Service,
+    Shard,
+    Site,
+    Zone,
+)
 from ip_plan.plan import Plan
 from ip_plan.regions import Region as Row
+from ip_plan.schema import Replace
 
 
 class Uplink(msgspec.Struct, frozen=True):
@@ -60,9 +74,10 @@ def build(
     for demand in layout.demand[province]:
         grants.unit(demand)
     wanted, mistakes = needs(plan, layout, province)
+    mistakes += _unready(plan, ledger, wanted)
     grants.zones(wanted)
     holders = _holders(layout, grants, province, wanted)
-    moved = {need.region for need in wanted if need.key in holders}
+    moved = {need.region: need for need in wanted if need.key in holders}
 
     # Names
     members = layout.members[province]
@@ -88,7 +103,7 @@ def build(
             code=code, name=rows[code].name, level=cast(Level, rows[code].level), kind=rows[code].kind, parent=rows[code].parent,
             serving=serving(plan, code, hosted), label=labels.get(key[code], ""), domain=domains[code],
             group=group_of.get(province, ""), communities=rows[code].communities, villages=rows[code].villages,
-            blocks4=_blocks(grants, layout, rows[code], 4), blocks6=_blocks(grants, layout, rows[code], 6, code in moved),
+            blocks4=_blocks(grants, layout, rows[code], 4), blocks6=_blocks(grants, layout, rows[code], 6, moved.get(code)),
         )
         for code in members
     )  # fmt: skip
@@ -107,6 +122,7 @@ def build(
     uplinks: list[Uplink] = []
     services: list[Service] = []
     hosts: list[Device] = []
+    second: list[Second] = []
     members_of: dict[str, set[int]] = {}
     for kind in ("host", "svc"):
         for name, (first, _) in ledger.of(kind).items():
@@ -116,14 +132,15 @@ def build(
         carrier = site_devices[-1] if need.kind.firewalls else site_devices[0]
         zone_values = []
         for zone in need.kind.zones:
-            grant = ledger.grants["zone", f"{need.key}:{zone}"]
-            value4, length4 = addressing.parse(grant[0], 4)
-            value6, length6 = addressing.parse(grant[1], 6)
-            gateway4, gateway6 = addressing.address(value4 + 1, 4), addressing.address(value6 + 1, 6)
-            zone_values.append(Zone(zone, grant[0], grant[1], gateway4, gateway6))
-            interfaces.setdefault(carrier, []).append(
-                Interface(f"z-{zone}", "zone", f"{gateway4}/{length4}", f"{gateway6}/{length6}", zone=zone)
-            )
+            use, beside = grants.versions("zone", f"{need.key}:{zone}", need, True)
+            grant = ledger.grants["zone", use]
+            own4, own6 = _gateway(grant[0], 4), _gateway(grant[1], 6)
+            zone_values.append(Zone(zone, *grant, own4.partition("/")[0], own6.partition("/")[0]))
+            interfaces.setdefault(carrier, []).append(Interface(f"z-{zone}", "zone", own4, own6, zone=zone))
+            if beside:
+                grant = ledger.grants["zone", beside]
+                second.append(Second(need.key, "", zone, *grant))
+                second.append(Second(need.key, carrier, f"z-{zone}", _gateway(grant[0], 4), _gateway(grant[1], 6)))
         for one, other in cables(site_devices):
             pair = grants.link(need.unit, f"{one}~{other}")
             short_one, short_other = one.rpartition("-")[2], other.rpartition("-")[2]
@@ -132,9 +149,10 @@ def build(
             interfaces.setdefault(one, []).append(near)
             interfaces.setdefault(other, []).append(far)
             links.append(Link(f"{one}~{other}", "inside", "primary", one, near.name, other, far.name))
-        for line, far_device, own in need.lines:
-            pair = grants.link(need.unit, f"{far_device}~{own}")
-            link_id = f"{far_device}~{own}"
+        for wire in need.lines:
+            line, far_device, own = wire.line, wire.far, wire.own
+            use, beside = grants.versions("link", wire.id, need)
+            pair = grants.link(need.unit, use)
             far_code, _, far_number = far_device.rpartition("-r")
             own_code, _, own_number = own.rpartition("-r")
             far_site = _site_of(need, far_code)
@@ -142,21 +160,28 @@ def build(
             at_far, at_own = _pair(
                 "wan",
                 pair,
-                (f"w-{own_code}-{own_number}", far_device, far_asn, far_site),
-                (f"w-{far_code}-{far_number}", own, asns[need.key], need.key),
+                (f"w-{own_code}-{own_number}{wire.mark}", far_device, far_asn, far_site),
+                (f"w-{far_code}-{far_number}{wire.mark}", own, asns[need.key], need.key),
+                wire.id,
             )
             interfaces.setdefault(own, []).append(at_own)
+            if beside:
+                pair = grants.link(need.unit, beside)
+                for near in _pair("wan", pair, (at_far.name, far_device, 0, far_site), (at_own.name, own, 0, need.key)):
+                    at = (need.key, own) if near.name == at_own.name else (far_site, far_device)
+                    second.append(Second(*at, near.name, near.v4, near.v6))
             link = Link(
-                link_id,
+                wire.id,
                 line.kind,
-                line.rank,
+                wire.rank,
                 far_device,
                 at_far.name,
                 own,
                 at_own.name,
                 line.bandwidth_mbps,
                 10 if line.rank == "primary" else 20,
-                line.carrier,
+                wire.carrier,
+                wire.circuit,
             )
             links.append(link)
             if top and far_site == top.site.key:
@@ -169,10 +194,15 @@ def build(
         for zone, duties, carried in zone_hosts:
             counts[zone] = counts.get(zone, 0) + 1
             name = f"{key[need.region]}-{plan.sites.zones[zone].short}{counts[zone]}"
-            grant = ledger.grants["zone", f"{need.key}:{zone}"]
             taken = members_of.setdefault(f"{need.key}:{zone}", set())
-            host4, host6 = grants.member("host", f"{need.key}:{zone}:{name}", grant, taken)
+            zone_use, zone_beside = grants.versions("zone", f"{need.key}:{zone}", need, True)
+            grant = ledger.grants["zone", zone_use]
+            use, beside = grants.versions("host", f"{need.key}:{zone}:{name}", need, bool(zone_beside))
+            host4, host6 = grants.member("host", use, grant, taken)
             mask4, mask6 = grant[0].rpartition("/")[2], grant[1].rpartition("/")[2]
+            if beside and zone_beside:
+                pair = grants.member("host", beside, ledger.grants["zone", zone_beside], taken)
+                second.append(Second(need.key, name, f"z-{zone}", f"{pair[0]}/{mask4}", f"{pair[1]}/{mask6}"))
             hosts.append(
                 Device(
                     name,
@@ -215,7 +245,11 @@ def build(
             interfaces.setdefault(uplink.device, []).append(uplink.interface)
     devices = []
     for name, (need, domain) in bodies.items():
-        loop4, loop6 = grants.loopback(need.unit, name)
+        use, beside = grants.versions("loop", name, need)
+        loop4, loop6 = grants.loopback(need.unit, use)
+        if beside:
+            pair = grants.loopback(need.unit, beside)
+            second.append(Second(need.key, name, "lo", f"{pair[0]}/32", f"{pair[1]}/128"))
         suffix = name.rpartition("-")[2]
         role: Literal["router", "firewall", "access"]
         role = "firewall" if suffix.startswith("fw") else "router" if need.kind.firewalls else "access"
@@ -229,13 +263,16 @@ def build(
             asn=asns[need.key] if role != "firewall" else 0,
             loopback4=loop4,
             loopback6=loop6,
+            serial=layout.serials.get(name, ""),
         )
         choice = _choice(plan, need, role)
         if choice is not None:
             numbers = tuple(grants.port(name, port.name) for port in ports) if choice.dialect != made.dialect else ()
             made = msgspec.structs.replace(made, dialect=choice.dialect, model=choice.model, numbers=numbers)
         devices.append(made)
+    mistakes += _absent(plan, layout, province, bodies)
     ledger.settle(grants.living)
+    ledger.drop(grants.free)
     neighbours = [top] if top else [part for part, _ in below]
     shard = Shard(
         province=province_key(province),
@@ -250,6 +287,7 @@ def build(
         neighbour_regions=tuple(part.region for part in neighbours),
         neighbour_devices=tuple(device for part in neighbours for device in part.devices),
         neighbour_links=tuple(uplink.link for _, handed in below for uplink in handed),
+        second=tuple(sorted(second, key=lambda each: (each.site, each.device, each.name))),
     )
     centre = next((site for site in sites if site.region == province), None)
     summit: Top | None = None
@@ -272,6 +310,56 @@ def _choice(plan: Plan, need: Need, role: str) -> Choice | None:
     return next(fitting, None)
 
 
+def _unready(plan: Plan, ledger: Ledger, wanted: Iterable[Need]) -> list[Mistake]:
+    """Renumberings that have no new addresses to go to, and those of services, which others know by address."""
+    document = plan.documents["plan.yml"]
+    found = []
+    for need in wanted:
+        going = need.renumbering
+        if going is None or not need.kind.zones:
+            continue
+        place = document.place(("changes", going.row, "stage"))
+        named = f"{plan.regions[need.region].name} ({need.region})"
+        key = f"{need.key}:{need.kind.zones[0]}"
+        if (
+            going.stage != "both"
+            and ("zone", key) in ledger.grants
+            and ("zone", f"{key}@{going.version}") not in ledger.grants
+        ):
+            what, cure = (
+                f"is at stage `{going.stage}` without new addresses",
+                "Compile it at stage `both` first: that grants them.",
+            )
+            found.append(Mistake(document.file, *place, "JB1366", named, what, cure))
+        if any(carried for _, _, carried in hosts_of(plan, need)):
+            what = "carries a service, which others are told by address"
+            cure = "Take the service from its hosts for the time of the renumbering."
+            found.append(Mistake(document.file, *place, "JB1368", named, what, cure))
+    return found
+
+
+def _absent(plan: Plan, layout: Layout, province: str, devices: Iterable[str]) -> list[Mistake]:
+    """Rows that replace a device which the plan has not."""
+    document = plan.documents["plan.yml"]
+    here, known = {layout.key[code] for code in layout.members[province]}, set(devices)
+    found = []
+    for row, change in enumerate(plan.plan.changes):
+        name = change.device if isinstance(change, Replace) else ""
+        if name and name.rpartition("-")[0] in here and name not in known:
+            listed = sorted(each for each in known if each.startswith(f"{name.rpartition('-')[0]}-"))
+            what = "the plan has no such router or firewall"
+            cure = f"Name one of: {', '.join(listed)}." if listed else "Name a device of a site in scope."
+            place = document.place(("changes", row, "device"))
+            found.append(Mistake(document.file, *place, "JB1372", name, what, cure))
+    return found
+
+
+def _gateway(prefix: str, family: int) -> str:
+    """The first host address of a zone, with length."""
+    value, length = addressing.parse(prefix, family)
+    return f"{addressing.address(value + 1, family)}/{length}"
+
+
 def _holders(layout: Layout, grants: Grants, province: str, wanted: Iterable[Need]) -> dict[str, str]:
     """Site → the centre in whose blocks its addresses lie, for sites that moved to another unit and kept them."""
     spans = sorted(
@@ -284,10 +372,11 @@ def _holders(layout: Layout, grants: Grants, province: str, wanted: Iterable[Nee
     for need in wanted:
         if not need.kind.zones:
             continue
-        value = addressing.parse(grants.ledger.grants["zone", f"{need.key}:{need.kind.zones[0]}"][0], 4)[0]
-        place = bisect.bisect_right(starts, value) - 1
-        if place >= 0 and value < spans[place][1] and spans[place][2] != need.unit:
-            found[need.key] = f"{spans[place][2].partition(':')[0]}:centre1"
+        for key in filter(None, grants.versions("zone", f"{need.key}:{need.kind.zones[0]}", need, True)):
+            value = addressing.parse(grants.ledger.grants["zone", key][0], 4)[0]
+            place = bisect.bisect_right(starts, value) - 1
+            if place >= 0 and value < spans[place][1] and spans[place][2] != need.unit:
+                found[need.key] = f"{spans[place][2].partition(':')[0]}:centre1"
     return found
 
 
@@ -315,13 +404,15 @@ def _domain(key: str, ledger: Ledger, labels: Mapping[str, str], root: str) -> s
     return ".".join([*parts, root])
 
 
-def _blocks(grants: Grants, layout: Layout, row: Row, family: int, moved: bool = False) -> tuple[str, ...]:
+def _blocks(grants: Grants, layout: Layout, row: Row, family: int, moved: Need | None = None) -> tuple[str, ...]:
     if row.level in ("ministry", "province"):
         return tuple(addressing.write(block, family) for block in grants.blocks[family])
     if row.level == "prefecture" and row.kind != "grouping":
         return tuple(addressing.write(block, family) for block in grants.unit_blocks(layout.unit[row.code], family))
     if row.level == "county" and moved:
-        return tuple(second for _, second in [grants.ledger.grants["block", layout.key[row.code]]])
+        use, beside = grants.versions("block", layout.key[row.code], moved, True)
+        old = beside if beside and moved.renumbering and moved.renumbering.stage == "new" else use
+        return (grants.ledger.grants["block", old][1],)
     return ()
 
 
@@ -345,14 +436,16 @@ _End = tuple[str, str, int, str]
 """(interface, device, ASN, site) of one end of a link."""
 
 
-def _pair(kind: Literal["inside", "wan"], grant: tuple[str, str], a: _End, b: _End) -> tuple[Interface, Interface]:
+def _pair(
+    kind: Literal["inside", "wan"], grant: tuple[str, str], a: _End, b: _End, link: str = ""
+) -> tuple[Interface, Interface]:
     """Both interfaces of a link; the end nearer the ministry has the even address."""
     first4 = grant[0][:-3]
     head, _, last = first4.rpartition(".")
     second4 = f"{head}.{int(last) + 1}"
     base6 = addressing.parse(grant[1], 6)[0]
     first6, second6 = addressing.address(base6, 6), addressing.address(base6 + 1, 6)
-    link = f"{a[1]}~{b[1]}"
+    link = link or f"{a[1]}~{b[1]}"
     return (
         Interface(a[0], kind, f"{first4}/31", f"{first6}/127", "", link, b[1], second4, second6, b[2], b[3]),
         Interface(b[0], kind, f"{second4}/31", f"{second6}/127", "", link, a[1], first4, first6, a[2], a[3]),

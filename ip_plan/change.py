@@ -7,11 +7,23 @@ from typing import Literal
 
 import msgspec
 
-from ip_plan.network import TRANSIT, Flow, Network, Shard, Site
+from ground import files
+from ip_plan.network import TRANSIT, Flow, Network, Second, Shard, Site
 
 Kind = Literal["added", "removed", "moved", "renamed", "changed"]
 Thing = Literal[
-    "plan", "row", "exception", "region", "site", "zone", "device", "interface", "link", "service", "protection"
+    "plan",
+    "row",
+    "exception",
+    "region",
+    "site",
+    "zone",
+    "device",
+    "interface",
+    "link",
+    "service",
+    "protection",
+    "second",
 ]
 
 MOVES: Mapping[Thing, frozenset[str]] = {
@@ -20,6 +32,7 @@ MOVES: Mapping[Thing, frozenset[str]] = {
     "device": frozenset({"loopback4", "loopback6"}),
     "interface": frozenset({"v4", "v6"}),
     "service": frozenset({"v4", "v6"}),
+    "second": frozenset({"v4", "v6"}),
 }
 """Fields that are addresses: another value is a move."""
 NAMES: Mapping[Thing, frozenset[str]] = {
@@ -86,6 +99,13 @@ class Difference(msgspec.Struct, frozen=True):
     """Grants whose key goes: kept for its return, given to nobody else."""
     ended: tuple[str, ...] = ()
     """The exceptions that the stored Network has and that have ended since, each in words."""
+    id: str = ""
+    """Of the change; empty where nothing changes, or nothing was there before."""
+
+
+def identify(before: bytes, after: bytes) -> str:
+    """The id of the change from one stored index to another: 12 hexadecimal digits."""
+    return files.sha256(files.sha256(before).encode() + files.sha256(after).encode())[:12] if before != after else ""
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -152,10 +172,18 @@ def _parts(network: Network, recoded: Mapping[str, str]) -> Iterator[tuple[tuple
         for service in shard.services:
             name, at = f"{service.site}:{service.zone}:{service.name}", service.site
             yield ("service", name), _Part(service, province, region_of[at], at, (service.device,), None)
+        for extra in shard.second:
+            having = (extra.device,) if extra.device else ()
+            yield ("second", second(extra)), _Part(extra, province, region_of[extra.site], extra.site, having, None)
         for each in shard.protections:
             name, at = f"{each.site}:{each.zone}:{each.service}", each.site
             parties = tuple(filter(None, (each.device, each.repository, each.scratch)))
             yield ("protection", name), _Part(each, province, region_of[at], at, parties, None)
+
+
+def second(extra: Second) -> str:
+    """What a second address is called: by its zone, or its device and interface."""
+    return f"{extra.device} {extra.name}" if extra.device else f"{extra.site}:{extra.name}"
 
 
 def _fields(name: tuple[Thing, str], old: _Part, new: _Part, recoded: Mapping[str, str]) -> Iterator[Change]:

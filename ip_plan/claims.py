@@ -77,9 +77,15 @@ def settle(plan: Plan, claims: Claims, folder: Path) -> tuple[dict[str, Ledger],
     if mistakes:
         return books, 0, mistakes
     new = 0
+    renumbered = {shard: _renumbered(book) for shard, book in books.items()}
     for claim in list(claims.values()):
         book = books[claim.shard]
         held = book.get(claim.kind, claim.key)
+        versions = renumbered[claim.shard].get((claim.kind, claim.key), [])
+        if (claim.first, claim.second) in versions:
+            del claims[claim.name]
+            continue
+        held = held or (versions[-1] if versions else None)
         if held is None:
             book.put(claim.kind, claim.key, claim.first, claim.second)
             if claim.gone:
@@ -105,6 +111,15 @@ def settle(plan: Plan, claims: Claims, folder: Path) -> tuple[dict[str, Ledger],
     for found in work.spread(_hold, context, largest_first):
         mistakes += found
     return books, new, mistakes
+
+
+def _renumbered(book: Ledger) -> dict[Key, list[ledgers.Grant]]:
+    """Key → the grants that it has got since its first, by renumbering."""
+    found: dict[Key, list[ledgers.Grant]] = {}
+    for (kind, key), grant in book.grants.items():
+        if "@" in key:
+            found.setdefault((kind, key.partition("@")[0]), []).append(grant)
+    return found
 
 
 def _derive_areas(plan: Plan, claims: Claims, books: Mapping[str, Ledger]) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ground import invocation
-from ground.invocation import Format, Plan, Review, State
+from ground.invocation import Format, Plan, Review, Scheduler, State
 
 if TYPE_CHECKING:
     from ground.mistake import Mistake
@@ -59,7 +59,7 @@ def check(plan: Plan = invocation.PLAN, format: Review = "table") -> None:
     from ip_plan import folder as folders
     from ip_plan import layout as layouts
     from ip_plan import plan as plans
-    from ip_plan import schema
+    from ip_plan import schema, units
 
     with invocation.guarded():
         started = time.perf_counter()
@@ -68,6 +68,8 @@ def check(plan: Plan = invocation.PLAN, format: Review = "table") -> None:
         try:
             found = plans.load(plan)
             layout = layouts.lay_out(found)
+            if wrong := units.read(found)[1]:
+                raise Mistakes(wrong)
         except Mistakes as mistakes:
             if format not in findings.FORMATS:
                 raise
@@ -97,16 +99,19 @@ def compile_(
     plan: Plan = invocation.PLAN,
     state: State = invocation.STATE,
     confirm: Annotated[str, typer.Option("--confirm", help="The plan's name: go beyond its limit.")] = "",
+    approver: Annotated[str, typer.Option("--approver", help="Who agreed to what changes; kept with it.")] = "",
+    scheduler: Scheduler = "",
     format: Format = "table",
 ) -> None:
     """Compile a plan: grants into the ledger, and the Network that everything else reads."""
+    from ground import work
     from ip_plan import compile as compiler
 
     with invocation.guarded():
         started = time.perf_counter()
-        with invocation.steps() as tell:
+        with invocation.steps() as tell, work.cluster(scheduler) as executor:
             tell("compiling")
-            outcome = compiler.compile_plan(plan, state, confirm=confirm)
+            outcome = compiler.compile_plan(plan, state, confirm=confirm, approver=approver, executor=executor)
         seconds = time.perf_counter() - started
         if format == "json":
             invocation.emit({"outcome": outcome, "seconds": round(seconds, 3)})
@@ -118,6 +123,8 @@ def compile_(
                 f"{seconds:.1f} s"
             )
             print(f"ledger {outcome.ledger}, Network {outcome.network}")
+            if outcome.change:
+                print(f"change {outcome.change}" + (f", approved by {approver}" if approver else ""))
 
 
 @app.command()
@@ -163,6 +170,7 @@ def print_difference(found: Difference) -> None:
     if len(found.provinces) > SHOWN:
         print(f"… {len(found.provinces) - SHOWN} more provinces")
     over = f"; above it, `jinbao plan compile --confirm {found.plan}`" if found.whole.share > found.limit else ""
+    print(f"change {found.id}")
     print(_reach(found.plan, found.whole) + f"; the plan's limit is {found.limit:.0%}{over}")
 
 
@@ -286,6 +294,23 @@ def import_(
 
 
 @app.command()
+def grants(
+    folder: Annotated[Path, typer.Argument(help="Where the files go.")],
+    plan: Plan = invocation.PLAN,
+    state: State = invocation.STATE,
+) -> None:
+    """Write what other units start from: of the ministry's plan a grant file per unit, of a province's its report."""
+    from ip_plan import compile as compiler
+    from ip_plan import plan as plans
+    from ip_plan import units
+
+    with invocation.guarded():
+        outcome = compiler.compile_plan(plan, state)
+        for path in units.hand_over(plans.load(plan), outcome.ledger, outcome.network, folder):
+            print(f"~ {path}")
+
+
+@app.command()
 def moved(plan: Plan = invocation.PLAN, state: State = invocation.STATE, format: Format = "table") -> None:
     """Regions that moved and keep their addresses in another's block until they are renumbered."""
     from ground import clock
@@ -305,6 +330,28 @@ def moved(plan: Plan = invocation.PLAN, state: State = invocation.STATE, format:
                 f"addresses in the blocks of {each.holder} {age}".rstrip()
             )
         print(f"{len(found)} regions moved with their addresses")
+
+
+@app.command()
+def renumber(
+    region: Annotated[str, typer.Argument(help="Code of a county (with its townships) or a township.")],
+    plan: Plan = invocation.PLAN,
+    format: Format = "table",
+) -> None:
+    """The next stage of a region's renumbering, as the row for the plan's change table; writes nothing."""
+    from ground import clock
+    from ip_plan import plan as plans
+    from ip_plan import renumber as renumbering
+
+    with invocation.guarded():
+        found = plans.load(plan)
+        said = renumbering.propose(found, region)
+        if format == "json":
+            invocation.emit(said)
+            return
+        place = "a new row" if said.row is None else f"in place of row {said.row + 1}"
+        print(f"# {said.name} ({said.region}), {place} under `changes:`; {said.what}")
+        print(renumbering.text(said, clock.today(), f"renumbering of {said.name}"))
 
 
 @app.command()

@@ -6,10 +6,10 @@ the last Network as they were. Between the two steps stands the difference: what
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
@@ -20,7 +20,7 @@ import msgspec
 
 from ground import files, work
 from ground.mistake import Mistake, Mistakes
-from ip_plan import change, nation
+from ip_plan import change, nation, units
 from ip_plan import ledger as ledgers
 from ip_plan import part as parts_
 from ip_plan import plan as plans
@@ -29,8 +29,8 @@ from ip_plan.assemble import Top, Uplink, build
 from ip_plan.change import Difference
 from ip_plan.grants import Grants, Short, blocks_of
 from ip_plan.layout import MINISTRY, Layout, lay_out, province_key
-from ip_plan.ledger import Ledger
-from ip_plan.network import Index, Meta, Network, Shard, load
+from ip_plan.ledger import Key, Ledger
+from ip_plan.network import CHANGE, Index, Meta, Network, Shard, Stamp, load
 from ip_plan.part import Part
 from ip_plan.plan import Plan
 
@@ -52,6 +52,8 @@ class Outcome(msgspec.Struct, frozen=True):
     network: Path
     ledger: Path
     warnings: tuple[Mistake, ...] = ()
+    change: str = ""
+    """Id of the change that it made; empty: nothing changed, or it was the first."""
 
 
 class _Context(msgspec.Struct):
@@ -76,12 +78,12 @@ class _Context(msgspec.Struct):
 
 def _province(context: _Context, code: str) -> Part:
     """One province, in whatever process: reads its ledger, writes staged files."""
-    with _uncollected():
+    with work.uncollected():
         name = province_key(code)
         ledger, mistakes = ledgers.read(context.ledgers, name)
         if mistakes:
             return _empty(name, mistakes=tuple(mistakes))
-        before = len(ledger.gone)
+        before = set(ledger.gone)
         blocks = context.blocks[code]
         try:
             shard, grants, top, uplinks, mistakes = build(
@@ -113,7 +115,7 @@ def _stage(
     ledger: Ledger,
     book: bytes,
     new: int,
-    before: int,
+    before: set[Key],
     top: Top | None,
     uplinks: tuple[Uplink, ...],
 ) -> Part:
@@ -129,7 +131,7 @@ def _stage(
         staged.append((str(path), str(final)))
     return Part(
         shard.province, len(shard.regions), len(shard.sites), len(shard.devices), len(ledger.grants), new,
-        len(ledger.gone) - before, files.sha256(data), top, uplinks, tuple(staged),
+        len(ledger.gone - before), files.sha256(data), top, uplinks, tuple(staged),
     )  # fmt: skip
 
 
@@ -167,13 +169,14 @@ def _place(staging: Path, final: Path) -> Path:
 
 
 def compile_plan(
-    name: str, state: Path, *, confirm: str = "", today: date | None = None, executor: Executor | None = None
-) -> Outcome:
+    name: str, state: Path, *, confirm: str = "", approver: str = "", today: date | None = None,
+    executor: Executor | None = None,
+) -> Outcome:  # fmt: skip
     """Compile a plan (a folder, or a shipped plan's name) into its ledger and Network below `state`.
 
     A change that reaches more of the existing devices than the plan's `change_limit` is refused (JB1320) until it is confirmed by
-    the plan's name. Growth never is: the first compile, and whatever is only added. `today`: the day by which exceptions are in
-    force, by default the date in China.
+    the plan's name. Growth never is: the first compile, and whatever is only added. `approver`: who agreed to what changes; kept
+    with it. `today`: the day by which exceptions are in force, by default the date in China.
 
     Raises Mistakes with every mistake found; nothing is written then.
     """
@@ -189,10 +192,11 @@ def compile_plan(
         try:
             with _writing(out):
                 staged = stage(plan, layout, ledger_folder, out, staging, executor)
-                if confirm != plan.name:
-                    with _uncollected():
-                        _hold_to_limit(staged)
-                return _publish(staged)
+                with work.uncollected():
+                    found = compare(staged) if (out / "index.json").exists() else None
+                if found is not None and confirm != plan.name:
+                    _hold_to_limit(staged, found)
+                return _publish(staged, found, approver)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
@@ -209,24 +213,14 @@ def difference(name: str, state: Path, *, today: date | None = None, executor: E
             if (ledger_folder / ".lock").exists():  # left by every compile: none goes on while the ledger is read
                 held.enter_context(files.lock(ledger_folder / ".lock", shared=True))
             staged = stage(plan, layout, ledger_folder, out, Path(folder), executor)
-        with _uncollected():
+        with work.uncollected():
             return compare(staged)
 
 
 def _read(name: str, today: date | None) -> tuple[Plan, Layout]:
-    with _uncollected():
+    with work.uncollected():
         plan = plans.load(name, today)
         return plan, lay_out(plan)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the garbage collector: where much is made and little dropped it only looks through everything again."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 @contextmanager
@@ -247,16 +241,18 @@ def stage(
         (staging / kind.name).mkdir(parents=True)
     national, mistakes = ledgers.read(ledger_folder, NATION)
     mistakes += ledgers.faults(national, str(ledger_folder / f"{NATION}.tsv"))
+    before = (len(national.grants), set(national.gone))
+    handed, wrong = units.read(plan)
+    mistakes += wrong or units.take_in(plan, layout, handed, national)
     if mistakes:
         raise Mistakes(mistakes)
     mistakes += nation.check_pins(
         plan, layout, lambda unit: ledgers.read(ledger_folder, province_key(unit))[0], national
     )
     largest_first = sorted(layout.provinces, key=lambda code: -len(layout.members[code]))
-    shorts: dict[str, list[tuple[int, int]]] = {}
+    shorts = units.further(plan, layout, national)
     done: dict[str, Part] = {}
     kept, common, rows = parts_.read(out), parts_.common(plan), parts_.rows(plan, layout)
-    before = (len(national.grants), len(national.gone))
     while True:
         mistakes += nation.blocks(plan, layout, national, shorts)
         if mistakes:
@@ -271,18 +267,23 @@ def stage(
             for code in layout.demand
         }
         mistakes = nation.pins_outside(plan, layout, blocks)
+        mistakes += units.check_reports(plan, layout, handed, national, blocks)
         if mistakes:
             raise Mistakes(mistakes)
         # Provinces need the ministry's site, the ministry its provinces' lines: its own grants come first, its shard last.
         # A copy of its grants is assembled twice; the second time nothing is new.
-        top = build(plan, layout, MINISTRY, national, *blocks[MINISTRY], None)[2] if MINISTRY in layout.demand else None
+        top = handed.grant.top if handed.grant else None
+        if MINISTRY in layout.demand:
+            top = build(plan, layout, MINISTRY, national, *blocks[MINISTRY], None)[2]
         context = _Context(plan, layout, ledger_folder, staging, out, blocks, labels, top, common, rows)
         done |= _unchanged(context, kept, [code for code in largest_first if code not in done])
         todo = [code for code in largest_first if code not in done]
         parts = work.spread(_province, context, todo, executor)
         for code, part in zip(todo, parts, strict=True):
             mistakes += part.mistakes
-            if part.short is not None:
+            if part.short is not None and handed.grant is not None:
+                mistakes.append(units.lacking(plan, code, *part.short))
+            elif part.short is not None:
                 shorts.setdefault(code, []).append(part.short)
             else:
                 done[code] = part
@@ -292,13 +293,21 @@ def stage(
             break
     parts = [done[code] for code in layout.provinces]
     if MINISTRY in layout.demand:
-        below = [(part.top, part.uplinks) for part in parts if part.top is not None]
+        ends = {code: (done[code].top, done[code].uplinks) for code in layout.provinces}
+        ends |= {code: (report.top, report.uplinks) for code, report in handed.reports.items()}
+        below = [(end, uplinks) for _, (end, uplinks) in sorted(ends.items()) if end is not None]
         shard, grants, _, _, wrong = build(plan, layout, MINISTRY, national, *blocks[MINISTRY], None, below=below)
         if wrong:
             raise Mistakes(wrong)
         _keep_national(national, layout, grants)
         new = len(national.grants) - before[0]
         parts.insert(0, _stage(context, shard, national, ledgers.text(national).encode(), new, before[1], None, ()))
+    elif handed.grant is not None:
+        path = _place(staging, ledger_folder / f"{NATION}.tsv")
+        path.write_text(ledgers.text(national), "utf-8")
+        held, new = len(national.grants), len(national.grants) - before[0]
+        moved = ((str(path), str(ledger_folder / f"{NATION}.tsv")),)
+        parts.append(msgspec.structs.replace(_empty(NATION), grants=held, new=new, staged=moved))
     parts += _left(ledger_folder, staging, {NATION, *map(province_key, layout.provinces)})
     index = Index(_meta(plan), plan.rows, {part.province: part.key for part in parts if part.key})
     path = _place(staging, out / "index.json")
@@ -379,13 +388,11 @@ def compare(staged: Staged) -> Difference:
         staged.plan.name, first, tuple(changes), tuple(provinces), whole, staged.plan.plan.change_limit,
         sum(part.new for part in staged.parts), sum(part.gone for part in staged.parts),
         tuple(f"{each.object} {each.what}" for each in staged.plan.warnings if each.code == "JB1324" and each.object in held),
+        "" if first else change.identify((staged.out / "index.json").read_bytes(), (folder / "index.json").read_bytes()),
     )  # fmt: skip
 
 
-def _hold_to_limit(staged: Staged) -> None:
-    if not (staged.out / "index.json").exists():
-        return
-    found = compare(staged)
+def _hold_to_limit(staged: Staged, found: Difference) -> None:
     if found.whole.share <= found.limit:
         return
     plan = staged.plan
@@ -399,14 +406,20 @@ def _hold_to_limit(staged: Staged) -> None:
     raise Mistakes([Mistake(document.file, *place, "JB1320", plan.name, what, cure)])
 
 
-def _publish(staged: Staged) -> Outcome:
-    """Bring what is staged to its place: the ledger first, the index last."""
+def _publish(staged: Staged, found: Difference | None, approver: str) -> Outcome:
+    """Bring what is staged to its place: the ledger first, the index last; with it, what the change is called."""
+    if found is not None and found.id:
+        kinds = dict(sorted(Counter(str(each.kind) for each in found.changes).items()))
+        whole = found.whole
+        stamp = Stamp(found.id, staged.plan.name, approver, kinds, whole.devices, whole.existing)
+        files.write(staged.out / CHANGE, msgspec.json.encode(stamp), durable=False)
     changed = sum(_move(source, final) for source, final in staged.moves)
     parts = staged.parts
     return Outcome(
         staged.plan.name, sum(part.regions for part in parts), sum(part.sites for part in parts),
         sum(part.devices for part in parts), sum(part.grants for part in parts), sum(part.new for part in parts),
         sum(part.gone for part in parts), changed, staged.out, staged.ledger, staged.plan.warnings,
+        found.id if found else "",
     )  # fmt: skip
 
 

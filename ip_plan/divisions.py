@@ -14,7 +14,7 @@ import msgspec
 from ground.mistake import Mistake
 from ip_plan.network import Network
 from ip_plan.regions import Region, province_of
-from ip_plan.schema import DivisionChange, Merge, Move, Recode, Rename, Split
+from ip_plan.schema import CutOver, DivisionChange, Merge, Move, Recode, Relocate, Rename, Renumber, Replace, Split
 from ip_plan.source import Document
 
 Rows = dict[str, Region]
@@ -33,9 +33,8 @@ def apply(rows: Rows, changes: Sequence[DivisionChange], document: Document) -> 
         def wrong(
             key: str, code: str, what: str, cure: str, index: int = index, change: DivisionChange = change
         ) -> None:
-            region = (
-                change.region if not isinstance(change, Recode) else change.old if change.old in found else change.new
-            )
+            region = _subject(change, key, found)
+            key = key.partition(":")[0]
             named = f"{found[region].name} ({region})" if region in found else region
             place = document.place(("changes", index, key))
             mistakes.append(Mistake(document.file, *place, code, named, what, cure))
@@ -52,7 +51,47 @@ def apply(rows: Rows, changes: Sequence[DivisionChange], document: Document) -> 
                 _merge(found, change, wrong)
             case Split():
                 _split(found, change, wrong)
+            case CutOver() | Relocate():
+                _known(found, change.region, "region", wrong)
+                going = [row for row in changes[:index] if isinstance(row, CutOver) and row.stage in ("both", "drain")]
+                if any(row.region == change.region for row in going):
+                    what = "a line of it is being cut over by another row already"
+                    wrong("region", "JB1370", what, "Bring that one to `done` or `backed-out` first.")
+            case Replace():
+                again = [row for row in changes[:index] if isinstance(row, Replace) and row.serial == change.serial]
+                if again:
+                    what = f"the serial number {change.serial} is that of {again[0].device} already"
+                    wrong("serial", "JB1369", what, "Read the number off the device again: each has one of its own.")
+            case Renumber():
+                for number, code in enumerate(change.regions):
+                    _renumber(found, changes[:index], change, code, number, wrong)
     return found, mistakes
+
+
+def _subject(change: DivisionChange, key: str, rows: Rows) -> str:
+    match change:
+        case Recode():
+            return change.old if change.old in rows else change.new
+        case Renumber():
+            return key.partition(":")[2]
+        case Replace():
+            return change.device
+    return change.region
+
+
+def _renumber(
+    rows: Rows, above: Sequence[DivisionChange], change: Renumber, code: str, number: int, wrong: _Wrong
+) -> None:
+    key = f"regions:{code}"
+    if not _known(rows, code, key, wrong):
+        return
+    if rows[code].level not in ("county", "township"):
+        what = f"a {rows[code].level} has a centre, whose addresses its whole branch is summed up in"
+        wrong(key, "JB1364", what, "Renumber counties and townships; a centre's addresses stay.")
+    going = any(isinstance(row, Renumber) and code in row.regions and row.stage != "released" for row in above)
+    if going or code in change.regions[:number]:
+        what = "is being renumbered by another row already" if going else "stands twice in the row"
+        wrong(key, "JB1365", what, "Bring the first one to `released` before another begins.")
 
 
 def keys(rows: Rows, changes: Sequence[DivisionChange]) -> dict[str, str]:

@@ -15,8 +15,10 @@ from ground.mistake import Mistake, Mistakes
 from ip_plan import addressing, naming
 from ip_plan.addressing import Block, OutOfSpace, Space
 from ip_plan.ledger import Key, Ledger
+from ip_plan.lines import Wire
 from ip_plan.plan import Plan
-from ip_plan.schema import Line, SiteKind
+from ip_plan.renumber import Renumbering
+from ip_plan.schema import SiteKind
 
 NONE = "-"
 FIRST_PORT = 11
@@ -43,8 +45,8 @@ class Need(msgspec.Struct, frozen=True, gc=False):
     """Key of the IPv6 county block of an office."""
     parent: str
     """Key of the serving centre."""
-    lines: tuple[tuple[Line, str, str], ...]
-    """(row, far device, own device)."""
+    lines: tuple[Wire, ...]
+    renumbering: Renumbering | None = None
 
 
 class Sizes(msgspec.Struct, frozen=True):
@@ -113,6 +115,8 @@ class Grants:
         self._infra_bases: dict[str, int] = {}
         self._counters: dict[tuple[str, str], int] = {}
         self._used_zones: list[Block] | None = None
+        self.free: set[Key] = set()
+        """Grants of before a renumbering whose quarantine is over."""
         self._regional: dict[int, Space] = {}
 
     def hold(self, kind: str, key: str) -> tuple[str, str] | None:
@@ -127,6 +131,39 @@ class Grants:
         self.living.add((kind, key))
         self.new.append((kind, key))
         return self.ledger.put(kind, key, first, second)
+
+    def versions(self, kind: str, key: str, need: Need, wanted: bool | None = None) -> tuple[str, str]:
+        """(key of the grant in use, key of the one valid beside it or empty) while and after a site is renumbered.
+
+        `wanted`: whether a new version is granted at all; None: where the old one lies outside the blocks of the site's unit.
+        """
+        going = need.renumbering
+        if going is None:
+            return key, ""
+        held = [name for name in self._named(key, going.version) if (kind, name) in self.ledger.grants]
+        last = f"{key}@{going.version}"
+        if last not in held:
+            held = held or [key]
+            if going.stage != "both" or not (self._outside(kind, held[-1], need.unit) if wanted is None else wanted):
+                return held[-1], ""
+            return held[-1], last
+        before = held[-2] if len(held) > 1 else ""
+        if going.stage == "both":
+            return (before, last) if before else (last, "")
+        if going.over:
+            self.free |= {(kind, name) for name in held[:-1]}
+        return last, before if going.stage == "new" else ""
+
+    @staticmethod
+    def _named(key: str, version: int) -> list[str]:
+        return [key, *(f"{key}@{number}" for number in range(2, version + 1))]
+
+    def _outside(self, kind: str, key: str, unit: str) -> bool:
+        grant = self.ledger.get(kind, key)
+        if grant is None:
+            return False
+        block = addressing.parse(grant[0], 4)
+        return not any(addressing.contains(outer, block, 4) for outer in self.unit_blocks(unit, 4))
 
     # Blocks of the units, in the province's
 
@@ -233,50 +270,76 @@ class Grants:
         plan6 = self.plan.addressing.ipv6
         step = 1 << (128 - plan6.zone)
         townships: dict[str, Space] = {}
-        taken: dict[str, list[Block]] = {}
+        taken: dict[tuple[str, str], list[Block]] = {}
         for key, (_, second) in self.ledger.of("zone").items():
-            taken.setdefault(key.rpartition(":")[0], []).append(addressing.parse(second, 6))
-        for need in needs:
+            site, _, zone = key.rpartition(":")
+            taken.setdefault((site, zone.partition("@")[2]), []).append(addressing.parse(second, 6))
+        listed = list(needs)
+        areas = self._areas(listed)
+        for need in listed:
             lengths = self.plan.addressing.zones[need.kind.level].lengths
-            keys = [f"{need.key}:{zone}" for zone in need.kind.zones]
-            wanted = [
-                (zone, key) for zone, key in zip(need.kind.zones, keys, strict=True) if self.hold("zone", key) is None
-            ]
+            wanted: dict[str, list[tuple[str, str]]] = {}
+            for zone in need.kind.zones:
+                key = f"{need.key}:{zone}"
+                keys = (key,) if need.renumbering is None else self.versions("zone", key, need, True)
+                for key in keys:
+                    if key and self.hold("zone", key) is None:
+                        wanted.setdefault(key.partition("@")[2], []).append((zone, key))
+            name = areas.get(need.area, need.area) if need.area else need.key
             if not wanted:
-                if need.area:
-                    self._area6(need.unit, "", need.area)
+                self._area6(need.unit, "", name)
+            for version, lacking in wanted.items():
+                missing += [(lengths[zone], key, need.unit) for zone, key in lacking]
+                held = taken.get((need.key, version), [])
+                if not need.area:
+                    area = addressing.parse(self._area6(need.unit, "", name), 6)
+                    space = Space([area], held, 6)
+                    for _, key in lacking:
+                        sixes[key] = addressing.write(space.take(plan6.centre_zone), 6)
+                    continue
+                if held:
+                    base = held[0][0] >> (128 - plan6.township) << (128 - plan6.township)
                 else:
-                    self._area6(need.unit, "", need.key)
-                continue
-            missing += [(lengths[zone], key, need.unit) for zone, key in wanted]
-            held = taken.get(need.key, [])
-            if not need.area:
-                area = addressing.parse(self._area6(need.unit, "", need.key), 6)
-                space = Space([area], held, 6)
-                for _, key in wanted:
-                    sixes[key] = addressing.write(space.take(plan6.centre_zone), 6)
-                continue
-            if held:
-                base = held[0][0] >> (128 - plan6.township) << (128 - plan6.township)
-            else:
-                if need.area not in townships:
-                    area = addressing.parse(self._area6(need.unit, "", need.area), 6)
-                    inside = {
-                        (block[0] >> (128 - plan6.township) << (128 - plan6.township), plan6.township)
-                        for blocks in taken.values()
-                        for block in blocks
-                        if addressing.contains(area, block, 6)
-                    }
-                    townships[need.area] = Space([area], inside, 6)
-                base = townships[need.area].take(plan6.township)[0]
-            free = (base + number * step for number in range(1 << (plan6.zone - plan6.township)))
-            used = {block[0] for block in held}
-            for _, key in wanted:
-                first = next(value for value in free if value not in used)
-                sixes[key] = f"{addressing.address(first, 6)}/{plan6.zone}"
+                    if name not in townships:
+                        area = addressing.parse(self._area6(need.unit, "", name), 6)
+                        inside = {
+                            (block[0] >> (128 - plan6.township) << (128 - plan6.township), plan6.township)
+                            for blocks in taken.values()
+                            for block in blocks
+                            if addressing.contains(area, block, 6)
+                        }
+                        townships[name] = Space([area], inside, 6)
+                    base = townships[name].take(plan6.township)[0]
+                free = (base + number * step for number in range(1 << (plan6.zone - plan6.township)))
+                used = {block[0] for block in held}
+                for _, key in lacking:
+                    first = next(value for value in free if value not in used)
+                    sixes[key] = f"{addressing.address(first, 6)}/{plan6.zone}"
         missing.sort()
         for length, key, unit in missing:
             self.give("zone", key, self._unit_take(unit, length)[0], sixes[key])
+        if areas:
+            self._keep_areas(areas)
+
+    def _areas(self, needs: Iterable[Need]) -> dict[str, str]:
+        """IPv6 county block → its newest version, for counties that are or were renumbered; a new one is granted."""
+        found = {}
+        for need in needs:
+            if need.renumbering is not None and need.area == need.key.partition(":")[0]:
+                use, beside = self.versions("block", need.area, need, True)
+                found[need.area] = beside if beside and need.renumbering.stage == "both" else use
+        return found
+
+    def _keep_areas(self, renumbered: Mapping[str, str]) -> None:
+        """An IPv6 county block goes when the last zone in it has gone."""
+        living = [addressing.parse(self.ledger.grants[key][1], 6) for key in self.living if key[0] == "zone"]
+        for key, (_, second) in self.ledger.of("block").items():
+            if key.partition("@")[0] not in renumbered:
+                continue
+            area = addressing.parse(second, 6)
+            if any(addressing.contains(area, block, 6) for block in living):
+                self.living.add(("block", key))
+                self.free.discard(("block", key))
 
     # Loopbacks, links, hosts, services, numbers, labels
 

@@ -526,7 +526,7 @@ class _Wanted:
                 self.keys["zone"][f"{need.key}:{zone}"] = need
             devices = assemble.network_devices(need, key[need.region])
             self.keys["loop"].update(dict.fromkeys(devices, need))
-            lines = [f"{far}~{own}" for _, far, own in need.lines]
+            lines = [wire.id for wire in need.lines]
             cables = [f"{one}~{other}" for one, other in assemble.cables(devices)]
             self.keys["link"].update(dict.fromkeys(lines + cables, need))
             counts: dict[str, int] = {}

@@ -9,8 +9,10 @@ import msgspec
 from ground.mistake import Mistake
 from ip_plan.divisions import keys
 from ip_plan.grants import Demand, Need, sizes, unit_demand
+from ip_plan.lines import Lines, Wire, laid, wires
 from ip_plan.plan import Plan
 from ip_plan.regions import Region as Row
+from ip_plan.renumber import Renumbering, under_way
 from ip_plan.schema import Line, Scope, SiteKind
 
 MINISTRY = "000000"
@@ -21,6 +23,8 @@ class Layout(msgspec.Struct, frozen=True):
 
     provinces: tuple[str, ...]
     """Province-level codes with something in scope, the ministry not among them."""
+    units: tuple[str, ...]
+    """Province-level codes that run their own plan: this one grants them blocks and a label, and has none of their sites."""
     scope: frozenset[str]
     top: dict[str, str]
     """Region code → the province (or the ministry) it belongs to."""
@@ -31,6 +35,12 @@ class Layout(msgspec.Struct, frozen=True):
     """Province code → its regions in scope, sorted, from the province down."""
     demand: dict[str, tuple[Demand, ...]]
     """Province code → its units, counted over the whole division data."""
+    renumbering: dict[str, Renumbering]
+    """Key of a region → how far its renumbering is."""
+    lines: Lines
+    """Of the regions whose lines gave way to others."""
+    serials: dict[str, str]
+    """Device → serial number, of those that replaced another."""
 
 
 def province_key(code: str) -> str:
@@ -59,11 +69,13 @@ def lay_out(plan: Plan) -> Layout:
             own = row.level == "prefecture" and row.kind != "grouping"
             unit[code] = key[code] if own else unit[row.parent]
     scope = set(rows) if plan.plan.scope == "all" else _scope(plan, plan.plan.scope)
+    units = {unit.region for unit in plan.plan.units}
+    scope = {code for code in scope if top[code] not in units} if units else scope
     needed = sizes(plan)
     kinds = {kind.level for kind in plan.sites.sites}
     per_unit: dict[str, list[int]] = {}
     unit_top: dict[str, str] = {}
-    used_tops = {top[code] for code in scope}
+    used_tops = {top[code] for code in scope} | units
     members: dict[str, list[str]] = {code: [] for code in used_tops}
     for code in ordered:
         above, own_unit = top[code], unit[code]
@@ -79,16 +91,21 @@ def lay_out(plan: Plan) -> Layout:
             totals[1] += needed.infra[row.level]
         if code in scope:
             members[above].append(code)
+    lines, serials, _ = laid(plan.plan.changes)
     demand: dict[str, list[Demand]] = {code: [] for code in used_tops}
     for name, (zone_total, infra_total) in per_unit.items():
         demand[unit_top[name]].append(unit_demand(plan, name, zone_total, infra_total))
     return Layout(
-        provinces=tuple(sorted(code for code in used_tops if code != MINISTRY)),
+        provinces=tuple(sorted(code for code in used_tops if code != MINISTRY and code not in units)),
+        units=tuple(sorted(units)),
         scope=frozenset(scope),
         top=top,
         unit=unit,
         key=key,
         members={code: tuple(listed) for code, listed in members.items()},
+        renumbering=under_way(plan.plan.changes, plan.plan.quarantine_days.value, plan.today),
+        lines=lines,
+        serials=serials,
         demand={code: tuple(sorted(listed, key=lambda d: (d.block, d.unit))) for code, listed in demand.items()},
     )
 
@@ -130,7 +147,8 @@ def needs(plan: Plan, layout: Layout, province: str) -> tuple[list[Need], list[M
         if row.kind == "grouping" or code in hosted:
             continue
         server = serving(plan, code, hosted)
-        if row.level != "ministry" and server not in layout.scope:
+        granted = server == MINISTRY and plan.plan.grants
+        if row.level != "ministry" and server not in layout.scope and not granted:
             document = plan.documents["plan.yml"]
             line_number, column = document.place(("scope",))
             what = f"is served by {plan.regions[server].name} ({server}), which is not in scope"
@@ -141,7 +159,7 @@ def needs(plan: Plan, layout: Layout, province: str) -> tuple[list[Need], list[M
         for kind in kinds.get(row.level, []):
             parent = f"{layout.key[server]}:centre1" if server else ""
             area = "" if kind.kind != "office" else _area(plan, layout, code)
-            ends = []
+            ends: list[Wire] = []
             for line in lines.get(row.level, []):
                 if (code, line.rank) in without:
                     continue
@@ -149,8 +167,11 @@ def needs(plan: Plan, layout: Layout, province: str) -> tuple[list[Need], list[M
                 if line.to == "county" and plan.regions[row.parent].level == "county" and row.parent in layout.scope:
                     far = row.parent
                 number = min(line.far_router, _routers(kinds, plan.regions[far]))
-                ends.append((line, f"{layout.key[far]}-r{number}", f"{key}-r{min(line.own_router, kind.routers)}"))
-            found.append(Need(f"{key}:{kind.kind}1", code, kind, layout.unit[code], area, parent, tuple(ends)))
+                held = layout.lines.get((key, line.rank))
+                own = f"{key}-r{min(line.own_router, kind.routers)}"
+                ends += wires(line, f"{layout.key[far]}-r{number}", own, held)
+            going = layout.renumbering.get(key)
+            found.append(Need(f"{key}:{kind.kind}1", code, kind, layout.unit[code], area, parent, tuple(ends), going))
     return found, mistakes
 
 

@@ -54,6 +54,15 @@ class Ledger:
         """Every grant of a kind, gone ones included (they stay taken); it grows with the ledger."""
         return self._kinds[kind]
 
+    def drop(self, keys: Iterable[Key]) -> None:
+        """Forget grants that are gone and may be granted anew; raises ValueError for one that is living."""
+        for key in keys:
+            if key not in self.gone:
+                raise ValueError(f"{key} is living")
+            self.gone.discard(key)
+            del self.grants[key]
+            del self._kinds[key[0]][key[1]]
+
     def settle(self, living: Iterable[Key]) -> None:
         """Mark as gone every key that is not living, and unmark those that returned. Aliases never go."""
         alive = set(living)

@@ -78,6 +78,11 @@ def _address(network: Network, wanted: addressing.Block, family: int) -> list[Ow
             own = (interface.v4 if four else interface.v6).partition("/")[0]
             reason = f"to {interface.peer}" if interface.peer else interface.zone
             hold("interface", f"{device.name} {interface.name}", own, reason)
+    for each in network.second.values():
+        beside = each.v4 if four else each.v6
+        key = f"{each.device} {each.name}" if each.device else f"{each.site}:{each.name}"
+        kind = "interface" if each.device else "zone"
+        hold(kind, key, beside.partition("/")[0] if each.device else beside, "beside its own, while it is renumbered")
     for service in network.services:
         hold(
             "service", f"{service.site}:{service.zone}:{service.name}", service.v4 if four else service.v6, service.fqdn

@@ -21,7 +21,7 @@ def blocks(plan: Plan, layout: Layout, ledger: Ledger, shorts: Mapping[str, list
         4: addressing.parse(plan.addressing.supernets.ipv4, 4),
         6: addressing.parse(plan.addressing.supernets.ipv6, 6),
     }
-    listed = [code for code in (MINISTRY, *layout.provinces) if code in layout.demand]
+    listed = [code for code in (MINISTRY, *layout.provinces, *layout.units) if code in layout.demand]
     lengths: dict[str, int] = {}
     for code in listed:
         reserve = plan.addressing.reserve["province"].value
@@ -70,7 +70,7 @@ def blocks(plan: Plan, layout: Layout, ledger: Ledger, shorts: Mapping[str, list
 def province_labels(plan: Plan, layout: Layout, ledger: Ledger) -> dict[str, str]:
     """Province → its label: siblings of one another, so the nation grants them."""
     grants = Grants(plan, ledger, MINISTRY, [], [])
-    keys = {code: layout.key[code] for code in layout.provinces}
+    keys = {code: layout.key[code] for code in sorted((*layout.provinces, *layout.units))}
     readings = {keys[code]: plan.names.readings.get(code, plan.regions[code].reading) for code in keys}
     labels = grants.labels(readings, dict.fromkeys(readings, MINISTRY))
     return {code: labels[key] for code, key in keys.items()}

@@ -56,6 +56,19 @@ class Zone(msgspec.Struct, frozen=True, gc=False):
     gateway6: str
 
 
+class Second(msgspec.Struct, frozen=True, gc=False):
+    """Addresses that are valid beside the others while a site is renumbered: of a zone, an interface, or a loopback."""
+
+    site: str
+    device: str
+    """Empty: of the zone itself, whose second gateway is the interface's."""
+    name: str
+    """Zone, interface, or `lo`."""
+    v4: str
+    """With length."""
+    v6: str
+
+
 class Site(msgspec.Struct, frozen=True):
     """A place with devices. Key: `<region code>:<kind><serial>`, e.g. `640100:centre1`."""
 
@@ -123,6 +136,8 @@ class Device(msgspec.Struct, frozen=True):
     """What a host does besides answering: `names`, `time`, `database`, `repository`, `scratch`, `metrics`, `portal` …"""
     dialect: str = "frr"
     model: str = "debian12"
+    serial: str = ""
+    """Of a device that replaced another one."""
     numbers: tuple[int, ...] = ()
     """Of each interface, in their order: what a model whose ports are shared tells them apart by. Empty: it has no need."""
 
@@ -131,10 +146,11 @@ class Link(msgspec.Struct, frozen=True, gc=False):
     """A line between two devices: WAN lines between sites, or a cable inside a site (`inside`)."""
 
     id: str
-    """`<device a>~<device b>`, a nearer the ministry."""
+    """`<device a>~<device b>`, a nearer the ministry; `#2` and so on behind it where a line gave way to a new one."""
     kind: str
     """leased, l3vpn, ipsec, … or `inside`."""
-    rank: Literal["primary", "backup"]
+    rank: Literal["primary", "backup", "drained"]
+    """`drained`: up beside the line that it replaces, or that replaces it, and to carry nothing."""
     a: str
     a_interface: str
     b: str
@@ -283,6 +299,8 @@ class Shard(msgspec.Struct, frozen=True):
     """The devices of `neighbours`, as far as a filter has to know their addresses: lines to other shards may be missing."""
     neighbour_links: tuple[Link, ...] = ()
     """Links with their a end here and their b end in another shard."""
+    second: tuple[Second, ...] = ()
+    """Of sites that are being renumbered."""
 
 
 class Index(msgspec.Struct, frozen=True):
@@ -294,6 +312,24 @@ class Index(msgspec.Struct, frozen=True):
     """Province → SHA-256 of its shard's bytes."""
 
 
+CHANGE = "change.json"
+
+
+class Stamp(msgspec.Struct, frozen=True):
+    """The plan change that led from the Network before to the one it lies beside."""
+
+    id: str
+    """From the content of both: the same change of the same Network has the same id wherever it is compiled."""
+    plan: str
+    approver: str
+    """Who agreed to it, as they said; empty: nobody was named."""
+    kinds: dict[str, int]
+    """Kind of change → how many."""
+    devices: int
+    """Existing devices that it touches."""
+    existing: int
+
+
 class Network(msgspec.Struct, frozen=True, dict=True):
     """The loaded part of a Network: all its shards, or the ones asked for."""
 
@@ -301,6 +337,13 @@ class Network(msgspec.Struct, frozen=True, dict=True):
     flows: tuple[Flow, ...]
     shards: tuple[Shard, ...]
     keys: dict[str, str]
+    stamp: Stamp | None = None
+    """The plan change that led to it; None: it has been what it is since its first compile."""
+
+    @property
+    def change(self) -> str:
+        """Id of that change, or empty."""
+        return self.stamp.id if self.stamp else ""
 
     @cached_property
     def regions(self) -> dict[str, Region]:
@@ -330,6 +373,11 @@ class Network(msgspec.Struct, frozen=True, dict=True):
         """Name → device, those of neighbouring sites in other shards included."""
         found = {device.name: device for shard in self.shards for device in shard.neighbour_devices}
         return found | self.devices
+
+    @cached_property
+    def second(self) -> dict[tuple[str, str], Second]:
+        """(site, zone), (device, interface) or (device, `lo`) → the addresses it has beside its own."""
+        return {(each.device or each.site, each.name): each for shard in self.shards for each in shard.second}
 
     @cached_property
     def links(self) -> dict[str, Link]:
@@ -449,4 +497,8 @@ def load(folder: Path, provinces: Iterable[str] | None = None) -> Network:
     wanted = list(index.shards) if provinces is None else [p for p in provinces if p in index.shards]
     decoder = msgspec.json.Decoder(Shard)
     shards = tuple(decoder.decode((folder / f"{province}.json").read_bytes()) for province in sorted(wanted))
-    return Network(index.meta, index.flows, shards, index.shards)
+    try:
+        stamp = msgspec.json.decode((folder / CHANGE).read_bytes(), type=Stamp)
+    except FileNotFoundError:
+        stamp = None
+    return Network(index.meta, index.flows, shards, index.shards, stamp)

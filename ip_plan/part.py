@@ -66,15 +66,30 @@ def common(plan: Plan) -> str:
 
 
 def rows(plan: Plan, layout: Layout) -> dict[str, str]:
-    """Province-level code → key of the division data below it, and of where its regions were before they moved."""
+    """Province-level code → key of the division data below it, and of what the change table says about its regions."""
     found: dict[str, list[Region]] = {}
-    top = layout.top
+    top, key = layout.top, layout.key
     for code, row in plan.regions.items():
         found.setdefault(top[code], []).append(row)
-    former: dict[str, dict[str, str]] = {}
+    said: dict[str, list[object]] = {}
     for code, parent in plan.former.items():
-        former.setdefault(top[code], {})[code] = parent
-    return {code: files.sha256(msgspec.msgpack.encode([listed, former.get(code)])) for code, listed in found.items()}
+        said.setdefault(top[code], []).append(["from", code, parent])
+    if plan.plan.changes:
+        held = {first: code for code, first in key.items()}
+        for code, first in key.items():
+            if first != code:
+                said.setdefault(top[code], []).append(["first", code, first])
+        for (first, rank), laid in layout.lines.items():
+            if first in held:
+                said.setdefault(top[held[first]], []).append(["lines", first, rank, laid])
+        for device, serial in layout.serials.items():
+            if (first := device.rpartition("-")[0]) in held:
+                said.setdefault(top[held[first]], []).append(["serial", device, serial])
+        for first, going in layout.renumbering.items():
+            if first in held:
+                stage = [going.version, going.stage, going.over]
+                said.setdefault(top[held[first]], []).append(["renumbered", first, stage])
+    return {code: files.sha256(msgspec.msgpack.encode([listed, said.get(code)])) for code, listed in found.items()}
 
 
 def inputs(

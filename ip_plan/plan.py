@@ -18,7 +18,7 @@ from ip_plan import addressing, divisions, exceptions, regions, schema, source, 
 from ip_plan.folder import SHIPPED, folder_of
 from ip_plan.network import Choice, Flow
 from ip_plan.regions import Region
-from ip_plan.schema import AddressingFile, BackupFile, FlowsFile, NamesFile, PlanFile, SitesFile
+from ip_plan.schema import AddressingFile, BackupFile, CutOver, FlowsFile, NamesFile, PlanFile, SitesFile
 from ip_plan.source import Document
 
 
@@ -43,7 +43,9 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
     key: str
     """SHA-256 over every input file and the ids of the exceptions in force: of the clock, only what it decides."""
     settings_key: str
-    """SHA-256 over the plan's files alone, without the division data."""
+    """SHA-256 over the plan's files alone, without the division data and the table of changes to them."""
+    today: date = date.min
+    """The day as of which it is in force."""
     warnings: tuple[Mistake, ...] = ()
 
     @property
@@ -103,7 +105,13 @@ def load(name: str, today: date | None = None) -> Plan:
     plan: PlanFile | None = models.get("plan.yml")
     rows: dict[str, Region] = {}
     former: dict[str, str] = {}
-    digest = [sha256(str(sorted((file, repr(document.value)) for file, document in documents.items())).encode())]
+    said = {file: document.value for file, document in documents.items()}
+    # The change table acts through the regions that it alters, one by one (`part.rows`).
+    if isinstance(found.value, dict):
+        said["plan.yml"] = {key: value for key, value in found.value.items() if key != "changes"}
+    changed = found.value.get("changes") if isinstance(found.value, dict) else None
+    digest = [sha256(str(sorted((file, repr(value)) for file, value in said.items())).encode())]
+    digest.append(sha256(repr(changed).encode()))
     if plan is not None:
         path = _divisions(folder, plan.divisions)
         try:
@@ -148,7 +156,7 @@ def load(name: str, today: date | None = None) -> Plan:
     digest += sorted({flow.id for flow in flows if flow.until})
     built = Plan(
         folder, shipped, **parts, regions=rows, former=former, rows=flows, documents=documents,
-        key=sha256("".join(digest).encode()), settings_key=digest[0],
+        key=sha256("".join(digest).encode()), settings_key=digest[0], today=today,
     )  # fmt: skip
     mistakes += _check(built)
     if any(mistake.severity == "error" for mistake in mistakes):
@@ -180,6 +188,25 @@ def _check(plan: Plan) -> list[Mistake]:
             if code not in plan.regions:
                 cure = "Use a code of the division data; a spreadsheet may have dropped its zeros."
                 wrong(file, path, "JB1201", code, "no region has this code", cure)
+    for index, unit in enumerate(plan.plan.units):
+        row = plan.regions.get(unit.region)
+        earlier = [each.region for each in plan.plan.units[:index]]
+        what = f"a {row.level} runs no plan of its own" if row and row.level != "province" else ""
+        what = "is a unit twice" if unit.region in earlier else what
+        what = "a plan that starts from grants grants nothing itself" if plan.plan.grants else what
+        if what:
+            cure = "Name each province once, in the ministry's plan."
+            wrong("plan.yml", ("units", index, "region"), "JB1338", unit.region, what, cure)
+    for index, change in enumerate(plan.plan.changes):
+        row = plan.regions.get(change.region) if isinstance(change, CutOver) else None
+        if row is None or not isinstance(change, CutOver):
+            continue
+        ranks = {line.rank for line in plan.sites.lines if line.level == row.level}
+        ranks -= {each.rank for each in plan.plan.without if each.region == change.region}
+        if change.rank not in ranks:
+            what = f"has no {change.rank} line that could be cut over"
+            cure = f"Give one of: {', '.join(sorted(ranks))}." if ranks else "Name a region whose sites have lines."
+            wrong("plan.yml", ("changes", index, "rank"), "JB1371", f"{row.name} ({row.code})", what, cure)
     zones = plan.sites.zones
     for index, site in enumerate(plan.sites.sites):
         for zone in site.zones:
@@ -280,6 +307,7 @@ def _codes(plan: PlanFile) -> list[tuple[source.Path_, str]]:
     found: list[tuple[source.Path_, str]] = []
     if plan.scope != "all":
         found += [(("scope", index, "region"), entry.region) for index, entry in enumerate(plan.scope)]
+    found += [(("units", index, "region"), unit.region) for index, unit in enumerate(plan.units)]
     found += [(("hosted", index), code) for index, code in enumerate(plan.hosted)]
     found += [
         (("groups", group, index), code) for group, codes in plan.groups.items() for index, code in enumerate(codes)

@@ -151,7 +151,76 @@ class Split(_Reform):
     takes: Annotated[list[Code], Field(min_length=1)]
 
 
-DivisionChange = Annotated[Recode | Rename | Move | Merge | Split, Field(discriminator="kind")]
+Stage = Literal["both", "new", "withdrawn", "released"]
+STAGES: tuple[Stage, ...] = ("both", "new", "withdrawn", "released")
+
+
+class Renumber(_Reform):
+    """Offices get new addresses, stage after stage: the row stays, its `stage` and `since` are moved on."""
+
+    kind: Literal["renumber"]
+    regions: Annotated[list[Code], Field(min_length=1)]
+    """Counties and townships, each by name: what moves in later is not meant."""
+    stage: Stage
+
+
+Rank = Literal["primary", "backup"]
+
+
+class CutOver(_Reform):
+    """A line gives way to a new one: `both` are up and the new one is drained, then the old is (`drain`), then it goes (`done`).
+
+    Back out by going back a stage; `backed-out` takes the new line away.
+    """
+
+    kind: Literal["cut-over"]
+    region: Code
+    """At the lower end of the line."""
+    rank: Rank
+    stage: Literal["both", "drain", "done", "backed-out"]
+    carrier: str = ""
+    circuit: str = ""
+    window: str = ""
+    """When it may be worked on, as agreed with the carrier."""
+
+
+class Relocate(_Reform):
+    """An office moved house: its key, addresses and names stay, its lines upward are new ones."""
+
+    kind: Literal["relocate"]
+    region: Code
+    carrier: str = ""
+    circuit: str = ""
+
+
+class Replace(_Reform):
+    """A device gave way to another one, which starts from a bootstrap file under its serial number."""
+
+    kind: Literal["replace"]
+    device: Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]+-[a-z]+[0-9]+$")]
+    serial: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{3,39}$")]
+
+
+DivisionChange = Annotated[
+    Recode | Rename | Move | Merge | Split | Renumber | CutOver | Relocate | Replace, Field(discriminator="kind")
+]
+
+
+class Further(_Model):
+    """A further block for a unit whose blocks are full; they are granted in this order."""
+
+    family: Literal[4, 6]
+    length: Annotated[int, Field(ge=8, le=64)]
+    reason: Reason
+
+
+class Unit(_Model):
+    """A province that runs its own plan: this one grants it blocks and a name, and knows of it what it reports."""
+
+    region: Code
+    report: str = ""
+    """Its report, a file beside this plan; empty: there is none yet, and no line to it."""
+    further: list[Further] = []
 
 
 class FlowFile(_Model):
@@ -222,6 +291,10 @@ class PlanFile(_Model):
     divisions: str = "divisions"
     corps_cities: Literal["xinjiang", "corps"] = "corps"
     scope: list[Scope] | Literal["all"]
+    grants: str = ""
+    """The grant file of a province that runs its own plan, beside it: what the ministry's plan granted."""
+    units: list[Unit] = []
+    """The provinces that run their own plan; of the ministry's."""
     hosted: list[Code] = []
     groups: dict[str, list[Code]] = {}
     calendar: dict[str, str] = {}
@@ -240,6 +313,9 @@ class PlanFile(_Model):
     exceptions: list[ExceptionFile] = []
     unused_days: Days = Days(value=90, reason="sample: a quarter, so that what runs once in it is seen to be used")
     """How long a rule lets nothing through until it is called unused."""
+    quarantine_days: Days = Days(
+        value=90, reason="sample: long enough for whoever still holds an old address to be heard of"
+    )
 
 
 class Number(_Model):
@@ -342,7 +418,7 @@ class Line(_Model):
     """A line from every site of a level up to where it is connected."""
 
     level: Level
-    rank: Literal["primary", "backup"] = "primary"
+    rank: Rank = "primary"
     kind: str = "leased"
     own_router: Annotated[int, Field(ge=1, le=2)] = 1
     far_router: Annotated[int, Field(ge=1, le=2)] = 1

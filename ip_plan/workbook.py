@@ -108,6 +108,17 @@ def _tables(plan: Plan, network: Network, own: Ledger, national: Ledger) -> Iter
     def rows(name: str, found: Iterable[Row]) -> tuple[sheets.Table, list[Row]]:
         return sheets.BY_NAME[name], list(found)
 
+    def hold(kind: str, key: str, first: str) -> None:
+        """The row of `key` carries the grant of `first`: the first one it got, or that of a renumbering.
+
+        What it had before a renumbering stands in the ledger alone: a row of the same key would contradict this one.
+        """
+        carried.add((kind, key))
+        if (kind, key) not in own.grants or own.grants[kind, key][0] != first:
+            later = (f"{key}@{number}" for number in range(2, 100))
+            key = next((name for name in later if own.grants.get((kind, name), ("",))[0] == first), key)
+        carried.add((kind, key))
+
     def regions() -> Iterator[Row]:
         for region in shard.regions:
             name = ("label", key.get(region.code, region.code))
@@ -130,7 +141,7 @@ def _tables(plan: Plan, network: Network, own: Ledger, national: Ledger) -> Iter
     def zones() -> Iterator[Row]:
         for site in shard.sites:
             for zone in site.zones:
-                carried.add(("zone", f"{site.key}:{zone.name}"))
+                hold("zone", f"{site.key}:{zone.name}", zone.v4)
                 yield (
                     site.key, site.region, names[site.region], zone.name, plan.sites.zones[zone.name].title,
                     zone.v4, zone.v6, zone.gateway4, zone.gateway6,
@@ -141,9 +152,9 @@ def _tables(plan: Plan, network: Network, own: Ledger, national: Ledger) -> Iter
             region = names[network.sites[device.site].region]
             four = six = ""
             if device.role == "host":
-                carried.add(("host", f"{device.site}:{device.zone}:{device.name}"))
                 four, six = (text.partition("/")[0] for text in (device.interfaces[0].v4, device.interfaces[0].v6))
-            carried.add(("loop", device.name))
+                hold("host", f"{device.site}:{device.zone}:{device.name}", four)
+            hold("loop", device.name, device.loopback4)
             yield (
                 device.name, device.site, region, sheets.ROLES[device.role], device.fqdn, device.loopback4, device.loopback6,
                 device.zone, four, six, str(device.asn) if device.asn else "", device.model,
@@ -152,10 +163,10 @@ def _tables(plan: Plan, network: Network, own: Ledger, national: Ledger) -> Iter
     def links() -> Iterator[Row]:
         ends = {(device.name, end.name): end for device in shard.devices for end in device.interfaces}
         for link in shard.links:
-            carried.add(("link", link.id))
             end = ends[link.b, link.b_interface]
+            hold("link", link.id, addressing.prefix(end.v4))
             yield (
-                link.a, link.b, link.kind, sheets.RANKS[link.rank], *own.grants["link", link.id],
+                link.a, link.id.partition("~")[2], link.kind, sheets.RANKS[link.rank], addressing.prefix(end.v4), addressing.prefix(end.v6),
                 link.a_interface, end.peer4, end.peer6, link.b_interface, end.v4.partition("/")[0], end.v6.partition("/")[0],
                 link.bandwidth_mbps or "", link.carrier, link.circuit,
             )  # fmt: skip
@@ -177,7 +188,7 @@ def _tables(plan: Plan, network: Network, own: Ledger, national: Ledger) -> Iter
         held += [(kind, name, grant) for kind in ("block", "infra") for name, grant in own.of(kind).items()]
         for kind, name, grant in sorted(held):
             ledger = national if kind == "province" else own
-            if (kind, name) in ledger.gone:
+            if (kind, name) in ledger.gone or "@" in name:
                 continue
             carried.add((kind, name))
             first = name.split("#")[0].split(":")[0]

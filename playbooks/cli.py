@@ -45,7 +45,10 @@ def deploy(
 ) -> None:
     """Show what would change on which devices, have it confirmed, apply it, then run the checks."""
     from ip_plan import compile as compiler
+    from monitoring.checks.look import tool
+    from monitoring.evidence import log
     from playbooks import deploy as deploys
+    from playbooks import evidence
 
     with invocation.guarded():
         network = compiler.compiled(plan, state)
@@ -68,6 +71,9 @@ def deploy(
             require_consent(seen, yes, confirm)
         with progress(len(devices)) as watch:
             outcome = deploys.run(order, watch)
+        if not check:
+            made, details = evidence.records(seen, outcome, network)
+            log.of(state, at, tool()).add(made, details)
         records = [] if check or not outcome.good else [record for run in after for record in run(plan, at, state)]
         bad = [record for record in records if record.result in ("fail", "error", "not-observed")]
         if format == "json":

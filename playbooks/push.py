@@ -2,7 +2,8 @@
 
 A list of commands goes to the device as a file, whole or not at all, and is taken from there: a connection lost while it is
 sent changes nothing, and one lost later leaves a device on which every command up to some place was done. The order of
-the commands keeps such a device reachable, and the next run starts from what it then runs.
+the commands keeps such a device reachable, and the next run starts from what it then runs. A vendor's device takes its commands
+one by one at its terminal, stops at the first that it refuses, and saves what it runs after the last.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from ground import clock, files, remote, running
+from ground import clock, files, remote, running, terminal
 from ground.mistake import Mistake
 from ground.remote import Answer, Session
 from ground.running import Fetched
@@ -70,14 +71,29 @@ def fetch(session: Session, state: Path, target: str, wanted: Sequence[Intended]
     """Ask each device for what it runs and keep the answer; one entry per configuration, also where there was none."""
     found: list[Fetched] = []
     for dialect in DIALECTS:
-        programs = {one.device: _SHOW.format(show=dialect.show) for one in wanted if one.dialect is dialect}
-        answers = remote.run_all(session, programs)
+        answers = _asked(session, dialect, [one.device for one in wanted if one.dialect is dialect])
         for device, answer in answers.items():
             if answer.ok:
                 found.append(running.keep(state, target, device, dialect.name, answer.out, datetime.now(UTC)))
             else:
                 found.append(Fetched(device, dialect.name, clock.now(), reason=_reason(answer)))
     return sorted(found, key=lambda one: one.device)
+
+
+def _asked(session: Session, dialect: Dialect, devices: Iterable[str]) -> dict[str, Answer]:
+    """What each device shows, at its terminal or by a program."""
+    if dialect.terminal is not None:
+        return terminal.ask_all(session, dict.fromkeys(devices, dialect.terminal))
+    return remote.run_all(session, dict.fromkeys(devices, _SHOW.format(show=dialect.show)))
+
+
+def _told(session: Session, dialect: Dialect, commands: Mapping[str, Sequence[str]]) -> dict[str, Answer]:
+    """Give each device its commands, at its terminal or as a file that a program takes."""
+    if dialect.terminal is not None:
+        return terminal.tell_all(session, dict.fromkeys(commands, dialect.terminal), commands)
+    texts = {name: "".join(f"{line}\n" for line in lines).encode() for name, lines in commands.items()}
+    programs = {name: _TAKE.format(sha256=files.sha256(text), send=dialect.send) for name, text in texts.items()}
+    return remote.run_all(session, programs, given=texts, seconds=SECONDS)
 
 
 def _reason(answer: Answer) -> str:
@@ -136,19 +152,17 @@ def _send(
     todo: Mapping[str, tuple[Fetched, Remedy]],
 ) -> Iterator[Pushed]:
     """Send the devices of one dialect their commands and look again; one result a device."""
-    programs: dict[str, str] = {}
-    texts: dict[str, bytes] = {}
-    for name, answer in remote.run_all(session, dict.fromkeys(todo, _SHOW.format(show=dialect.show))).items():
+    commands: dict[str, Sequence[str]] = {}
+    for name, answer in _asked(session, dialect, todo).items():
         fetched, remedy = todo[name]
         if answer.ok and files.sha256(answer.out.encode()) == fetched.sha256:
-            texts[name] = "".join(f"{line}\n" for line in remedy.commands).encode()
-            programs[name] = _TAKE.format(sha256=files.sha256(texts[name]), send=dialect.send)
+            commands[name] = remedy.commands
         else:
             what = "it runs something else than was shown" if answer.ok else "it could not be asked again"
             cure = "Nothing was sent. Run this again and look at what it shows."
             moved = Mistake("", None, None, "JB4103", name, f"{dialect.name}: {what}", cure)
             yield Pushed(name, dialect.name, "failed", before=fetched.file, mistakes=(moved,))
-    answers = remote.run_all(session, programs, given=texts, seconds=SECONDS)
+    answers = _told(session, dialect, commands)
     after = fetch(session, state, target, [one for one in wanted if one.dialect is dialect and one.device in answers])
     left = {one.device: one for one in remedies(after, wanted)}
     for name, answer in answers.items():
@@ -183,6 +197,8 @@ def _store(session: Session, goals: Sequence[Intended]) -> dict[tuple[str, str],
     """Put the rendered files in place, so that a restart starts from them; (device, dialect) → what went wrong."""
     found: dict[tuple[str, str], str] = {}
     for dialect in DIALECTS:
+        if dialect.terminal is not None:
+            continue  # the device saved what it runs
         here = {one.device: one for one in goals if one.dialect is dialect}
         programs = {
             name: _STORE.format(

@@ -11,7 +11,8 @@ import msgspec
 from ground.mistake import Mistake
 from inventory.acceptance import Remedy
 from inventory.adopt import routes, rules
-from inventory.adopt.proposal import Adoption, Proposal
+from inventory.adopt.proposal import Adoption, Proposal, unsaid
+from inventory.dialects.frr.running import DIALECT as FRR
 from inventory.dialects.nftables.running import DIALECT as NFTABLES
 from ip_plan.network import Network
 from ip_plan.plan import Plan
@@ -27,6 +28,9 @@ def adopt(network: Network, plan: Plan, remedy: Remedy, running: str, today: dat
         config = NFTABLES.read(running)
         limit = plan.plan.exception_days.value
         found = list(rules.proposals(network, device, remedy.file, config, remedy.differences, today, limit))
+    elif remedy.dialect != FRR.name:
+        why = f"adoption reads FRR and nftables, and no line of {remedy.dialect}"
+        found = [unsaid(remedy.file, remedy.device, each, why) for each in remedy.differences]
     else:
         found = list(routes.proposals(network, plan, device, remedy.file, remedy.differences, today))
     there = {each.id for each in plan.plan.exceptions}

@@ -94,7 +94,7 @@ def policies(intent: Intent, filter: Filter) -> list[Policy]:
     found.append(Policy("base.neighbours", "base:neighbours", (), (LOCAL,), 6, services=neighbours))
     for guard in filter.guards:
         name = f"base.spoofed.{zone[guard.interface]}"
-        lies = (guard.v4, guard.v6)
+        lies = (guard.v4, guard.v6, *guard.beside.v4, *guard.beside.v6)
         found.append(Policy(name, "base:spoofed", groups["@lines"], (), sources=lies, permit=False))
     together: dict[tuple[str, str, str, str, str, int], list[Rule]] = {}
     for rule in filter.rules:

@@ -79,7 +79,7 @@ class World(msgspec.Struct, frozen=True, dict=True):
             rows = []
             for site in self.network.known_sites.values():
                 for zone in site.zones:
-                    rows.append((interval.interval(zone.v4 if family == 4 else zone.v6), Where(site.key, zone.name)))
+                    rows += [(span, Where(site.key, zone.name)) for span in self.spans(site, zone.name, "", family)]
                 for span in self.transit(site, family):
                     rows.append((span, Where(site.key, TRANSIT)))
             rows.sort(key=lambda row: row[0])
@@ -102,13 +102,18 @@ class World(msgspec.Struct, frozen=True, dict=True):
             for name in site.devices:
                 device = self.devices.get(name)
                 if device and device.role != "host":
-                    found += own_addresses(device, family)
+                    found += [*own_addresses(device, family), *self.beside(name, "lo", family)]
             self._transit[key] = tuple(sorted(set(found)))
         return self._transit[key]
 
     @cached_property
     def _transit(self) -> dict[tuple[str, int], Spans]:
         return {}
+
+    def beside(self, owner: str, name: str, family: int) -> list[Interval]:
+        """What a zone of a site, or a device's loopback, has beside its own while the site is renumbered."""
+        each = self.network.second.get((owner, name))
+        return [interval.interval(each.v4 if family == 4 else each.v6)] if each else []
 
     def spans(self, site: Site, zone: str, service: str, family: int, peer: Site | None = None) -> Spans:
         """A zone's prefix; with a service, its addresses and those of the hosts that carry it.
@@ -125,7 +130,8 @@ class World(msgspec.Struct, frozen=True, dict=True):
         if known is None:
             return ()
         if not service:
-            return (interval.interval(known.v4 if family == 4 else known.v6),)
+            own = interval.interval(known.v4 if family == 4 else known.v6)
+            return tuple(sorted([own, *self.beside(site.key, zone, family)]))
         found: list[Interval] = []
         for carried in self.network.services_at.get((site.key, zone), ()):
             if carried.name == service:
@@ -157,7 +163,7 @@ class World(msgspec.Struct, frozen=True, dict=True):
                     for i in device.interfaces
                     if i.kind == "inside" or (i.kind == "wan" and i.peer_site == peer.key)
                 ]
-                found += [interval.interval(text) for text in texts]
+                found += [*(interval.interval(text) for text in texts), *self.beside(name, "lo", family)]
         return tuple(sorted(set(found)))
 
     @cached_property

@@ -40,14 +40,15 @@ def own(world: World, device: Device, reading: Reading, others: Mapping[str, Rea
 def _addresses(world: World, device: Device, reading: Reading, wrong: Wrong) -> None:
     expected: dict[str, set[str]] = {}
     for item in device.interfaces:
-        texts = {item.v4, item.v6}
+        texts = {item.v4, item.v6, *_beside(world, device.name, item.name)}
         if device.role == "host":
             for service in world.network.services_at.get((device.site, item.zone), ()):
                 if service.device == device.name:
                     texts |= {f"{service.v4}/32", f"{service.v6}/128"}
         expected[item.name] = {spelled(text) for text in texts if text}
     if device.loopback4:
-        expected["lo"] = {spelled(f"{device.loopback4}/32"), spelled(f"{device.loopback6}/128")}
+        own = (f"{device.loopback4}/32", f"{device.loopback6}/128", *_beside(world, device.name, "lo"))
+        expected["lo"] = {spelled(text) for text in own}
     given: dict[str, dict[str, Place]] = {}
     names: dict[str, Place] = {}
     for unit in reading.units:
@@ -78,6 +79,12 @@ def _addresses(world: World, device: Device, reading: Reading, wrong: Wrong) -> 
             wrong("JB2410", *place, f"interface {name} is not in the Network, it has {text}", "Delete the file.")
     if device.role == "host":
         _gateways(world, device, reading, wrong)
+
+
+def _beside(world: World, owner: str, name: str) -> tuple[str, ...]:
+    """The addresses that are valid beside the others while a site is renumbered."""
+    each = world.network.second.get((owner, name))
+    return (each.v4, each.v6) if each else ()
 
 
 def _gateways(world: World, device: Device, reading: Reading, wrong: Wrong) -> None:
@@ -280,7 +287,7 @@ def _static_needs(world: World, device: Device, config: frr.Config, wrong: Wrong
                     wrong("JB2416", file, line, what, "Add it: one end of this line has no AS.", near)
     if device.role == "access":
         for zone in site.zones:
-            for text in (zone.v4, zone.v6):
+            for text in (zone.v4, zone.v6, *_beside(world, site.key, zone.name)):
                 if text and interval.spell(*interval.prefix(text)) not in closed:
                     what = f"{text} is not closed: when its interface is down, packets to it go back up and loop"
                     wrong("JB2416", file, line, what, f"Add a black hole for {text} with distance 254.", near)
@@ -292,7 +299,7 @@ def _inside(span: interval.Interval, outer: interval.Interval) -> bool:
 
 def _granted(world: World, site: Site, family: int) -> list[interval.Interval]:
     """What the ledger granted to one site: its zones, loopbacks and, for a centre, its region's blocks."""
-    found = [interval.interval(zone.v4 if family == 4 else zone.v6) for zone in site.zones]
+    found = [span for zone in site.zones for span in world.spans(site, zone.name, "", family)]
     region = world.network.regions.get(site.region)
     if region is not None and site.kind == "centre":
         found += [interval.interval(text) for text in (region.blocks4 if family == 4 else region.blocks6)]
@@ -300,6 +307,7 @@ def _granted(world: World, site: Site, family: int) -> list[interval.Interval]:
         device = world.devices.get(name)
         if device and device.loopback4:
             found.append(interval.interval(device.loopback4 if family == 4 else device.loopback6))
+            found += world.beside(name, "lo", family)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -74,10 +74,23 @@ def _deepest(name: str, zones: Mapping[str, Held]) -> str | None:
     return "." if "." in zones else None
 
 
-def prove(network: Network, readings: Mapping[str, Reading]) -> list[Finding]:
-    """Every difference between the Network's names and the zones that the devices serve."""
+def heads(network: Network, readings: Mapping[str, Reading]) -> tuple[Held, ...]:
+    """The zones that devices serve, with their own servers and nothing else: what those who delegate them have to know."""
+    return tuple(
+        Held(name, network.devices[name].site, zone, zonefile.Zonefile(file.file, file.origin, tuple(
+            entry for entry in file.entries if entry.type == "NS" and entry.name == file.origin
+        )))
+        for name, reading in readings.items()
+        for zone, file in reading.zones
+        if zone.type == "master"
+    )  # fmt: skip
+
+
+def prove(network: Network, readings: Mapping[str, Reading], foreign: Sequence[Held] = ()) -> list[Finding]:
+    """Every difference between the Network's names and the zones that the devices serve; `foreign` are served by others."""
     findings: list[Finding] = []
-    zones: dict[str, Held] = {}
+    zones: dict[str, Held] = {held.zone.name: held for held in foreign}
+    others = set(zones)
     for reading in readings.values():
         for zone, file in reading.zones:
             if zone.type != "master":
@@ -89,17 +102,17 @@ def prove(network: Network, readings: Mapping[str, Reading]) -> list[Finding]:
                     Finding("JB2420", reading.here(zone.source), zone.line, reading.device, what, "Keep one primary.")
                 )
             zones[zone.name] = held
+            others.discard(zone.name)
+    own = [held for name, held in zones.items() if name not in others]
     names = known(network)
     pointers = {zonefile.pointer(address): name for name, pair in names.items() for address in pair if address}
-    ttls = Counter(entry.ttl for held in zones.values() for entry in held.file.entries)
+    ttls = Counter(entry.ttl for held in own for entry in held.file.entries)
     usual = ttls.most_common(1)[0][0] if ttls else 0
-    mails = Counter(
-        entry.data.split()[1] for held in zones.values() for entry in held.file.entries if entry.type == "SOA"
-    )
+    mails = Counter(entry.data.split()[1] for held in own for entry in held.file.entries if entry.type == "SOA")
     mail = mails.most_common(1)[0][0] if mails else ""
-    for held in zones.values():
+    for held in own:
         findings += _file(network, held, zones, names, pointers, usual, mail)
-    findings += _missing(zones, names, pointers)
+    findings += _missing(zones, others, names, pointers)
     findings += _resolvers(network, readings, zones)
     return findings
 
@@ -163,7 +176,7 @@ def _file(
                         "Serve it, or delete the delegation.",
                     )
                 else:
-                    site = network.sites[target.site] if target else network.sites[held.site]
+                    site = network.known_sites[target.site] if target else network.sites[held.site]
                     listed = {f"{s.fqdn}.".lower() for s in servers(network, site)}
                     if entry.data not in listed:
                         what = f"{entry.name} is delegated to {entry.data}, it is served by {', '.join(sorted(listed))}"
@@ -199,7 +212,10 @@ def _soa(entry: Entry, origin: str, own: set[str], mail: str, wrong: object) -> 
 
 
 def _missing(
-    zones: Mapping[str, Held], names: Mapping[str, tuple[str, str]], pointers: Mapping[str, str]
+    zones: Mapping[str, Held],
+    others: Collection[str],
+    names: Mapping[str, tuple[str, str]],
+    pointers: Mapping[str, str],
 ) -> list[Finding]:
     findings: list[Finding] = []
     have = {zone: {(e.name, e.type, e.data): e for e in held.file.entries} for zone, held in zones.items()}
@@ -217,21 +233,21 @@ def _missing(
 
     for name, pair in names.items():
         zone = _deepest(name, zones)
-        if zone is None or zone == ".":
+        if zone is None or zone == "." or zone in others:
             continue
         for kind, address in (("A", pair[0]), ("AAAA", pair[1])):
             if address and (name, kind, normal(address)) not in have[zone]:
                 lacks("JB2422", zone, name, kind, normal(address))
     for pointer, name in pointers.items():
         zone = _deepest(pointer, zones)
-        if zone and zone != "." and (pointer, "PTR", name) not in have[zone]:
+        if zone and zone != "." and zone not in others and (pointer, "PTR", name) not in have[zone]:
             lacks("JB2423", zone, pointer, "PTR", name)
     for zone, held in zones.items():
         listed = {e.data for e in held.file.entries if e.type == "NS" and e.name == zone}
         parent = _deepest(zone.partition(".")[2], zones) if zone != "." else None
-        if not listed:
+        if not listed and zone not in others:
             lacks("JB2424", zone, zone, "NS", "of its own server")
-        if parent is None or parent == zone:
+        if parent is None or parent == zone or parent in others:
             continue
         above = {e.data for e in zones[parent].file.entries if e.type == "NS" and e.name == zone}
         for server in sorted(listed - above):
@@ -284,7 +300,7 @@ def _resolvers(network: Network, readings: Mapping[str, Reading], zones: Mapping
                     Finding("JB2425", reading.here(zone.source), zone.line, reading.device, what, "Delete the zone.")
                 )
                 continue
-            fitting = right if moved else _addresses(servers(network, network.sites[held.site]))
+            fitting = right if moved else _addresses(servers(network, network.known_sites[held.site]))
             if asked != fitting or zone.forward != "only":
                 what = f"asks {', '.join(sorted(asked)) or 'nobody'} about {zone.name}, its servers are {', '.join(sorted(fitting))}"
                 cure = "Write the child's servers and `forward only;`."

@@ -138,12 +138,6 @@ class Packet(msgspec.Struct, frozen=True):
     state: str = "new"
 
 
-class _Token(msgspec.Struct, frozen=True, gc=False):
-    text: str
-    line: int
-    quoted: bool = False
-
-
 class _Unknown(Exception):
     def __init__(self, line: int, what: str) -> None:
         super().__init__(what)
@@ -157,58 +151,50 @@ _TOKEN = re.compile(
 )
 
 
-def _tokens(source: str) -> Iterator[_Token]:
-    """Words, strings, punctuation and newlines (`\\n`), each with its line."""
-    line = 1
+@lru_cache(maxsize=20_000)
+def _words(line: str) -> tuple[tuple[str, ...], str]:
+    """(words, strings (with `"` before them) and punctuation of a line, what cannot be read in it)."""
+    found: list[str] = []
     at = 0
-    while at < len(source):
-        found = _TOKEN.match(source, at)
-        if found is None:
-            raise _Unknown(line, "a string that does not end" if source[at] == '"' else f"the character {source[at]!r}")
-        at = found.end()
-        match found.lastgroup:
-            case "skip":
-                continue
-            case "newline":
-                yield _Token("\n", line)
-                line += 1
-            case "joined":
-                line += 1
-            case "string":
-                yield _Token(found["string"], line, True)
-            case _:
-                yield _Token(found.group(), line)
+    while at < len(line):
+        hit = _TOKEN.match(line, at)
+        if hit is None:
+            return tuple(found), "a string that does not end" if line[at] == '"' else f"the character {line[at]!r}"
+        at = hit.end()
+        if hit.lastgroup == "string":
+            found.append(f'"{hit["string"]}')
+        elif hit.lastgroup not in ("skip", "joined"):
+            found.append("\n" if hit.lastgroup == "newline" else hit.group())
+    return tuple(found), ""
 
 
 class _Text:
-    """A cursor over tokens."""
+    """A cursor over the words of a file, each with its line; `\n` ends a line. Lines of many devices are alike: each is read once."""
 
-    def __init__(self, tokens: Sequence[_Token]) -> None:
+    def __init__(self, tokens: Sequence[str], lines: Sequence[int]) -> None:
         self.tokens = tokens
+        self.lines = lines
         self.at = 0
         self.defines: dict[str, list[str]] = {}
-        self.last = tokens[-1].line if tokens else 1
+        self.last = lines[-1] if lines else 1
 
     @property
     def line(self) -> int:
-        return self.tokens[self.at].line if self.at < len(self.tokens) else self.last
+        return self.lines[self.at] if self.at < len(self.lines) else self.last
 
     def peek(self, ahead: int = 0) -> str:
         place = self.at + ahead
-        if place >= len(self.tokens):
-            return ""
-        token = self.tokens[place]
-        return f'"{token.text}' if token.quoted else token.text
+        return self.tokens[place] if place < len(self.tokens) else ""
 
     def take(self) -> str:
         if self.at >= len(self.tokens):
             raise _Unknown(self.last, "the file ends inside a statement")
         token = self.tokens[self.at]
         self.at += 1
-        return token.text
+        return token.removeprefix('"')
 
     def accept(self, *words: str) -> bool:
-        if all(self.peek(i) == word for i, word in enumerate(words)):
+        if tuple(self.tokens[self.at : self.at + len(words)]) == words:
             self.at += len(words)
             return True
         return False
@@ -220,11 +206,32 @@ class _Text:
         self.at += 1
 
     def skip(self, *what: str) -> None:
-        while self.peek() in what and self.at < len(self.tokens):
+        while self.at < len(self.tokens) and self.tokens[self.at] in what:
             self.at += 1
 
     def ends(self) -> bool:
         return self.peek() in ("\n", ";", "}", "")
+
+    def rest(self) -> tuple[str, ...] | None:
+        """The words of a statement that fills the rest of its line; None when it does not, or has variables."""
+        end = self.at
+        while end < len(self.tokens) and self.tokens[end] != "\n":
+            end += 1
+        words = tuple(self.tokens[self.at : end])
+        plain = words.count("{") == words.count("}") and ";" not in words
+        return words if plain and not any(word.startswith("$") for word in words) else None
+
+
+def _text(source: str) -> _Text:
+    tokens: list[str] = []
+    lines: list[int] = []
+    for number, line in enumerate(source.split("\n"), 1):
+        words, fault = _words(line + "\n")
+        if fault:
+            raise _Unknown(number, fault)
+        tokens += words
+        lines += [number] * len(words)
+    return _Text(tokens, lines)
 
 
 def read(source: str, file: str = "nftables.conf") -> Ruleset:
@@ -233,8 +240,7 @@ def read(source: str, file: str = "nftables.conf") -> Ruleset:
     Raises Mistakes: JB2401 (syntax that this reader does not know), JB2402 (a name that is not defined).
     """
     try:
-        text = _Text(list(_tokens(source)))
-        return _file(text, file)
+        return _file(_text(source), file)
     except _Unknown as unknown:
         raise Mistakes(
             [
@@ -451,7 +457,28 @@ def _chain(text: _Text, name: str, line: int, family: str) -> Chain:
         elif text.peek() == "comment" and text.peek(1).startswith('"') and text.peek(2) in ("\n", ";"):
             text.at += 2
         else:
-            rules.append(_rule(text, family))
+            rules.append(_stated(text, family))
+
+
+def _stated(text: _Text, family: str) -> Rule:
+    """The rule at the cursor. The same words are the same rule: they are read once."""
+    words, line = text.rest(), text.line
+    try:
+        known = _known(family, words) if words else None
+    except _Unknown as unknown:
+        raise _Unknown(line, unknown.what) from None
+    if known is None or words is None:
+        return _rule(text, family)
+    text.at += len(words)
+    return msgspec.structs.replace(known, line=line)
+
+
+@lru_cache(maxsize=20_000)
+def _known(family: str, words: tuple[str, ...]) -> Rule | None:
+    """The rule that `words` are, None when they are more than a rule."""
+    text = _Text(words, [0] * len(words))
+    rule = _rule(text, family)
+    return rule if text.at == len(words) else None
 
 
 def _priority(text: _Text) -> int:

@@ -6,6 +6,7 @@ cut. What one device's own text says wrongly is found in `lines.py`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import msgspec
@@ -27,7 +28,7 @@ class Routed(msgspec.Struct, frozen=True):
     cuts: dict[str, Tables]
 
 
-def node(network: Network, reading: Reading) -> Node | None:
+def node(world: World, reading: Reading) -> Node | None:
     """A routing device as its files say; None when it has no readable frr.conf."""
     if reading.frr is None:
         return None
@@ -39,7 +40,7 @@ def node(network: Network, reading: Reading) -> Node | None:
         for setting in item.settings:
             if setting.words[:2] in (("ip", "address"), ("ipv6", "address")) and len(setting.words) > 2:
                 found.setdefault(item.name, []).append(address_of(setting.words[2], reading.frr.file, setting.line))
-    device = network.devices[reading.device]
+    device = world.devices[reading.device]
     return Node(device.name, device.site, reading.frr, {name: tuple(listed) for name, listed in found.items()})
 
 
@@ -52,12 +53,12 @@ def wires(network: Network, nodes: Mapping[str, Node]) -> list[Wire]:
     ]
 
 
-def compute(world: World, readings: Mapping[str, Reading]) -> tuple[Routed, list[Finding]]:
-    """The routes of all devices, with everything up and with each redundant line cut, and what sessions lack."""
+def compute(world: World, readings: Mapping[str, Reading], *, cut: bool = True) -> tuple[Routed, list[Finding]]:
+    """The routes of all devices, with everything up and (`cut`) with each redundant line cut, and what sessions lack."""
     network = world.network
     nodes = {}
     for reading in readings.values():
-        made = node(network, reading) if network.devices[reading.device].role != "host" else None
+        made = node(world, reading) if world.devices[reading.device].role != "host" else None
         if made is not None:
             nodes[made.name] = made
     ground = routes.build(nodes, wires(network, nodes))
@@ -69,26 +70,31 @@ def compute(world: World, readings: Mapping[str, Reading]) -> tuple[Routed, list
         neighbour = (
             next((n for n in config.bgp.neighbours.values() if n.line == fault.line), None) if config.bgp else None
         )
-        if neighbour and fault.what.startswith("no device has") and _absent(world, neighbour.address, nodes):
+        if (
+            neighbour
+            and fault.what.startswith("no device has")
+            and _absent(world, fault.device, neighbour.address, nodes)
+        ):
             continue
         found.append(Finding("JB2412", config.file, fault.line, fault.device, fault.what, fault.cure))
     memo: routes.Memo = {}
     base = routes.compute(ground, agreed, memo=memo)
-    cut = {
+    without = {
         wire.id: routes.compute(ground, agreed, frozenset({wire.id}), base, memo)
         for wire in ground.wires
-        if _redundant(ground, wire)
+        if cut and _redundant(ground, wire)
     }
-    return Routed(ground, base, cut), found
+    return Routed(ground, base, without), found
 
 
-def _absent(world: World, address: str, nodes: Mapping[str, Node]) -> bool:
-    return any(
-        normal == spelled(address) and device.name not in nodes
-        for device in world.devices.values()
-        if device.role != "host"
-        for normal in map(spelled, addresses_of(device))
-    )
+def _absent(world: World, name: str, address: str, nodes: Mapping[str, Node]) -> bool:
+    """Whether an address is the other end of a line, or a router of the same site, that was not read."""
+    wanted, device = spelled(address), world.devices[name]
+    far = [(item.peer, text) for item in device.interfaces for text in (item.peer4, item.peer6)]
+    for other in world.network.known_sites[device.site].devices:
+        if other in world.devices and other != name:
+            far += [(other, text) for text in addresses_of(world.devices[other])]
+    return any(other not in nodes and text and spelled(text) == wanted for other, text in far)
 
 
 def _redundant(ground: Ground, wire: Wire) -> bool:
@@ -165,7 +171,7 @@ def needs(world: World, ground: Ground) -> list[Need]:
         known = site.zone(zone)
         if known is None or site.key not in gate:
             return []
-        return [(gate[site.key], interval.interval(known.v4 if family == 4 else known.v6)[0] + 2)]
+        return [(gate[site.key], span[0] + 2) for span in world.spans(site, zone, "", family)]
 
     for flow in world.allowed:
         if flow.relation == "external":
@@ -203,12 +209,14 @@ class _Steps:
         self.ground = ground
         self.tables = tables
         self.known: dict[tuple[str, int, int], routes.Hop | None] = {}
-        self.lengths = {key: routes.lengths(table) for key, table in tables.fib.items()}
+        self.lengths: dict[tuple[str, int], list[int]] = {}
 
     def next(self, device: str, family: int, address: int) -> routes.Hop | None:
         key = (device, family, address)
         if key not in self.known:
             table = self.tables.fib[device, family]
+            if (device, family) not in self.lengths:
+                self.lengths[device, family] = routes.lengths(table)
             hit = routes.lookup(table, family, address, self.lengths[device, family])
             self.known[key] = hit[1] if hit else None
         return self.known[key]
@@ -268,10 +276,11 @@ def judge(world: World, routed: Routed) -> tuple[list[Finding], dict[Need, route
         for passed in way.wires:
             link = network.links[passed]
             ends = frozenset({ground.nodes[link.a].site, ground.nodes[link.b].site})
-            if link.rank == "backup" and len(ends) == 2 and "primary" in ranks[ends]:
-                what = (
-                    f"{need.site} reaches {need.target} ({text}) over the backup line {passed} while the primary is up"
-                )
+            better = {"backup": "primary", "drained": "primary" if "primary" in ranks[ends] else "backup"}.get(
+                link.rank
+            )
+            if len(ends) == 2 and better in ranks[ends]:
+                what = f"{need.site} reaches {need.target} ({text}) over the {link.rank} line {passed} while the {better} is up"
                 report(need, way, "JB2418", what, "Prefer the primary line at both ends.", routed.tables)
                 break
     for wire_id, tables in routed.cuts.items():
@@ -326,13 +335,16 @@ def _preferences(world: World, ground: Ground) -> list[Finding]:
                     value = next((int(s.words[2]) for s in stanza.sets if s.words[1] == "local-preference"), 100)
             lines.setdefault((given.site, item.peer_site, family), {})[link.rank] = (value, given, neighbour)
     for (_, peer, family), ranks in lines.items():
-        if len(ranks) == 2 and ranks["primary"][0] <= ranks["backup"][0]:
-            value, given, neighbour = ranks["primary"]
-            other, beside, back = ranks["backup"]
+        order = [rank for rank in ("primary", "backup", "drained") if rank in ranks]
+        for better, worse in itertools.pairwise(order):
+            if ranks[better][0] > ranks[worse][0]:
+                continue
+            value, given, neighbour = ranks[better]
+            other, beside, back = ranks[worse]
             near = [*lines_of(given.config, neighbour, family, "in"), *lines_of(beside.config, back, family, "in")]
-            what = f"the primary line to {peer} has local preference {value} (IPv{family}), the backup {other}"
+            what = f"the {better} line to {peer} has local preference {value} (IPv{family}), the {worse} {other}"
             line = neighbour.policies[family, "in"].line
-            cure = "Prefer the primary line by local preference."
+            cure = f"Prefer the {better} line by local preference."
             found.append(Finding("JB2418", given.config.file, line, given.name, what, cure, near=tuple(near)))
     return found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -118,6 +118,26 @@ class Tables(msgspec.Struct, frozen=True):
     ospf: dict[tuple[str, int], dict[Key, tuple[int, Hop]]]
     exits: dict[tuple[str, int], dict[Key, Hop]]
     """Where BGP's best path of each prefix leads."""
+    inner: Inner
+
+
+class Inner(msgspec.Struct, frozen=True):
+    """What devices know without BGP, and what they put into it."""
+
+    spf: dict[int, dict[str, dict[str, tuple[int, Hop]]]]
+    connected: dict[tuple[str, int], dict[Key, Hop]]
+    statics: dict[tuple[str, int], dict[Key, Hop]]
+    distances: dict[tuple[str, int, Key], int]
+    stubs: dict[tuple[str, int], dict[Key, int]]
+    igp: dict[tuple[str, int], dict[Key, tuple[int, Hop]]]
+    own: dict[tuple[str, int], dict[Key, Path]]
+    up: dict[tuple[str, str], bool]
+    """(device, neighbour's address) → whether the session is up."""
+
+    def around(self, devices: Iterable[str]) -> set[str]:
+        """These devices and all that OSPF joins with them: nobody else sees without BGP what changes there."""
+        listed = set(devices)
+        return listed.union(*(tables.get(device, {}) for tables in self.spf.values() for device in listed))
 
 
 Memo = dict[object, Path | None]
@@ -218,11 +238,13 @@ def _setting(config: frr.Config, name: str, family: int, what: str, default: str
     return setting.words[3] if setting and len(setting.words) > 3 else default
 
 
-def _ospf(ground: Ground, family: int, down: frozenset[str]) -> dict[str, dict[str, tuple[int, Hop]]]:
-    """Device → (device reached by OSPF → cost, first hop)."""
+def _ospf(
+    ground: Ground, family: int, down: frozenset[str], among: Collection[str]
+) -> dict[str, dict[str, tuple[int, Hop]]]:
+    """Device → (device reached by OSPF → cost, first hop), over the wires that end at devices `among` which."""
     edges: dict[str, list[tuple[int, str, str]]] = {}
     for wire in ground.wires:
-        if wire.id in down:
+        if wire.id in down or wire.a[0] not in among or wire.b[0] not in among:
             continue
         ends = []
         for device, name in (wire.a, wire.b):
@@ -452,15 +474,55 @@ def compute(
 ) -> Tables:  # fmt: skip
     """The routes of every device with the wires `down` cut; `before` is a result to start from (it only saves time)."""
     memo = {} if memo is None else memo
-    fib: dict[tuple[str, int], dict[Key, Hop]] = {}
+    touched = {end[0] for wire in ground.wires if wire.id in down for end in (wire.a, wire.b)} & ground.nodes.keys()
+    stale = before.inner.around(touched) if before else set(ground.nodes)
+    inner = _inner(ground, down, stale, before.inner if before else None)
     best: dict[tuple[str, int], dict[Key, Path]] = {}
-    spf = {family: _ospf(ground, family, down) for family in (4, 6)}
-    connected: dict[tuple[str, int], dict[Key, Hop]] = {}
-    statics: dict[tuple[str, int], dict[Key, Hop]] = {}
-    distances: dict[tuple[str, int, Key], int] = {}
-    igp: dict[tuple[str, int], dict[Key, tuple[int, Hop]]] = {}
-    stubs: dict[tuple[str, int], dict[Key, int]] = {}
-    for device, node in ground.nodes.items():
+    unsettled: list[tuple[str, int, Key]] = []
+    changed = set(stale)
+    for family in (4, 6):
+        changed |= _bgp(ground, agreed, family, down, inner, stale, best, before, memo, unsettled)
+    changed = inner.around(changed)
+    exits, fib = (dict(before.exits), dict(before.fib)) if before else ({}, {})
+    distance: dict[tuple[str, int], dict[Key, int]] = {}
+    for device in changed:
+        for family in (4, 6):
+            where = (device, family)
+            exits[where] = _exits(ground, inner, device, family, best[where], down)
+            table = {key: hop for key, (_, hop) in inner.igp[where].items()}
+            ranks = dict.fromkeys(table, DISTANCE["ospf"])
+            for key, path in best[where].items():
+                if path.kind == "local" and not path.aggregate:
+                    continue
+                rank = DISTANCE["local" if path.kind == "local" else path.kind]
+                if rank < ranks.get(key, 999):
+                    table[key], ranks[key] = exits[where][key], rank
+            for key, hop in inner.statics.get(where, {}).items():
+                if inner.distances[device, family, key] < ranks.get(key, 999):
+                    table[key], ranks[key] = hop, inner.distances[device, family, key]
+            for key, hop in inner.connected[where].items():
+                table[key], ranks[key] = hop, 0
+            fib[where] = table
+            distance[where] = ranks
+    _late(ground, changed, inner.spf, best, fib, distance)
+    return Tables(fib, best, tuple(agreed), tuple(unsettled), inner.igp, exits, inner)
+
+
+def _inner(ground: Ground, down: frozenset[str], stale: Collection[str], before: Inner | None) -> Inner:
+    """What devices know without BGP; of those that are not `stale` it is what it was `before`."""
+    spf = {family: _ospf(ground, family, down, stale) for family in (4, 6)}
+    if before:
+        spf = {
+            family: {**{d: t for d, t in before.spf[family].items() if d not in stale}, **made}
+            for family, made in spf.items()
+        }
+    connected = dict(before.connected) if before else {}
+    statics = {key: table for key, table in before.statics.items() if key[0] not in stale} if before else {}
+    distances = {key: value for key, value in before.distances.items() if key[0] not in stale} if before else {}
+    stubs = dict(before.stubs) if before else {}
+    igp = dict(before.igp) if before else {}
+    for device in stale:
+        node = ground.nodes[device]
         for family in (4, 6):
             own: dict[Key, Hop] = {}
             for name, addresses in node.addresses.items():
@@ -471,7 +533,6 @@ def compute(
                             own[address.key] = Hop(device, wire, "connected")
             connected[device, family] = own
             stubs[device, family] = _stubs(ground, device, family, down) if family in node.config.ospf else {}
-    for device, node in ground.nodes.items():
         for static in node.config.statics:
             key = interval.prefix(static.prefix)[1:]
             hop: Hop | None
@@ -489,7 +550,7 @@ def compute(
             if hop and static.distance < distances.get(known, 256):
                 statics.setdefault((device, static.family), {})[key] = hop
                 distances[known] = static.distance
-    for device in ground.nodes:
+    for device in stale:
         for family in (4, 6):
             routes: dict[Key, tuple[int, Hop]] = {}
             for other, (cost, hop) in spf[family].get(device, {}).items():
@@ -499,36 +560,19 @@ def compute(
                 node = ground.nodes[other]
                 for origin in node.config.ospf[family].redistributes:
                     for key in _given(node.config, origin, connected, statics, other, family):
-                        if key not in routes:
-                            routes[key] = (
-                                cost + 1_000_000,
-                                hop,
-                            )  # external type 2: after every inner route (RFC 2328 11)
+                        # External type 2: after every inner route (RFC 2328 11).
+                        routes.setdefault(key, (cost + 1_000_000, hop))
             igp[device, family] = routes
-    exits: dict[tuple[str, int], dict[Key, Hop]] = {}
-    unsettled: list[tuple[str, int, Key]] = []
-    for family in (4, 6):
-        _bgp(ground, agreed, family, down, connected, statics, igp, best, exits, before, memo, unsettled)
-    distance: dict[tuple[str, int], dict[Key, int]] = {}
-    for device in ground.nodes:
-        for family in (4, 6):
-            table = {key: hop for key, (_, hop) in igp[device, family].items()}
-            ranks = dict.fromkeys(table, DISTANCE["ospf"])
-            for key, path in best[device, family].items():
-                if path.kind == "local" and not path.aggregate:
-                    continue
-                rank = DISTANCE["local" if path.kind == "local" else path.kind]
-                if rank < ranks.get(key, 999):
-                    table[key], ranks[key] = exits[device, family][key], rank
-            for key, hop in statics.get((device, family), {}).items():
-                if distances[device, family, key] < ranks.get(key, 999):
-                    table[key], ranks[key] = hop, distances[device, family, key]
-            for key, hop in connected[device, family].items():
-                table[key], ranks[key] = hop, 0
-            fib[device, family] = table
-            distance[device, family] = ranks
-    _late(ground, spf, best, fib, distance)
-    return Tables(fib, best, tuple(agreed), tuple(unsettled), igp, exits)
+    return Inner(
+        spf,
+        connected,
+        statics,
+        distances,
+        stubs,
+        igp,
+        dict(before.own) if before else {},
+        dict(before.up) if before else {},
+    )
 
 
 def _given(
@@ -551,14 +595,15 @@ def _admits(config: frr.Config, policy: str, family: int, key: Key) -> bool:
 
 
 def _late(
-    ground: Ground, spf: Mapping[int, Mapping[str, Mapping[str, tuple[int, Hop]]]],
+    ground: Ground, devices: Collection[str], spf: Mapping[int, Mapping[str, Mapping[str, tuple[int, Hop]]]],
     best: Mapping[tuple[str, int], Mapping[Key, Path]], fib: Mapping[tuple[str, int], dict[Key, Hop]],
     distance: Mapping[tuple[str, int], dict[Key, int]],
 ) -> None:  # fmt: skip
     """What BGP and defaults put into OSPF: external routes of type 2, least metric first, then the nearest giver."""
     for family in (4, 6):
         given: dict[str, dict[Key, int]] = {}
-        for device, node in ground.nodes.items():
+        for device in devices:
+            node = ground.nodes[device]
             process = node.config.ospf.get(family)
             if process is None:
                 continue
@@ -575,7 +620,7 @@ def _late(
             if process.default_originate and (process.default_originate[0] or (0, 0) in fib[device, family]):
                 keys[0, 0] = 10
             given[device] = keys
-        for device in ground.nodes:
+        for device in devices:
             table = fib[device, family]
             chosen: dict[Key, tuple[tuple[int, int], Hop]] = {}
             for other, (cost, hop) in spf[family].get(device, {}).items():
@@ -588,89 +633,117 @@ def _late(
                     table[key] = hop
 
 
+def _resolve(
+    ground: Ground, inner: Inner, device: str, family: int, address: int, down: frozenset[str]
+) -> tuple[int, Hop] | None:
+    """(IGP cost, first hop) towards a next hop that is connected, static or known to OSPF."""
+    direct = ground.across(device, family, address, down)
+    if direct:
+        return 0, Hop(direct[0], direct[1], "")
+    bits, where = interval.BITS[family], (device, family)
+    statics, connected, igp = inner.statics.get(where, {}), inner.connected[where], inner.igp[where]
+    for length in range(bits, 0, -1):
+        key = (address >> (bits - length) << (bits - length), length)
+        if key in connected:
+            return None
+        if key in statics:
+            return (0, statics[key]) if statics[key].device else None
+        if key in igp:
+            return igp[key]
+    return None
+
+
+def _exits(
+    ground: Ground, inner: Inner, device: str, family: int, best: Mapping[Key, Path], down: frozenset[str]
+) -> dict[Key, Hop]:
+    """Where BGP's best paths of a device lead."""
+    found: dict[Key, Hop] = {}
+    for key, path in best.items():
+        if path.kind == "local":
+            found[key] = Hop("", "", "blackhole")
+        else:
+            way = _resolve(ground, inner, device, family, path.next_hop, down)
+            if way:
+                found[key] = Hop(way[1].device, way[1].wire, path.kind)
+    return found
+
+
+def _own(node: Node, inner: Inner, family: int) -> dict[Key, Path]:
+    """What a device puts into BGP itself."""
+    bgp, where = node.config.bgp, (node.name, family)
+    local: dict[Key, Path] = {}
+    if bgp is None:
+        return local
+    connected, statics, igp = inner.connected[where], inner.statics.get(where, {}), inner.igp[where]
+    have = connected.keys() | statics.keys() | igp.keys()
+    for origin in bgp.networks:
+        if origin.family == family:
+            key = interval.prefix(origin.what)[1:]
+            if not bgp.import_check or key in have:
+                path = Path(100, (), 0, 0, "local", 0, node.name)
+                kept = permits(node.config, origin.policy, family, key, path)[0] if origin.policy else path
+                if kept:
+                    local[key] = kept
+    for origin in bgp.redistributes:
+        if origin.family == family:
+            tables: dict[str, Iterable[Key]] = {"connected": connected, "static": statics, "ospf": igp, "ospf6": igp}
+            for key in tables.get(origin.what, ()):
+                path = Path(100, (), 2, 0, "local", 0, node.name)
+                kept = permits(node.config, origin.policy, family, key, path)[0] if origin.policy else path
+                if kept:
+                    local.setdefault(key, kept)
+    return local
+
+
 def _bgp(
-    ground: Ground, agreed: Sequence[Session], family: int, down: frozenset[str],
-    connected: Mapping[tuple[str, int], Mapping[Key, Hop]], statics: Mapping[tuple[str, int], Mapping[Key, Hop]],
-    igp: Mapping[tuple[str, int], Mapping[Key, tuple[int, Hop]]], best: dict[tuple[str, int], dict[Key, Path]],
-    exits: dict[tuple[str, int], dict[Key, Hop]], before: Tables | None, memo: Memo, unsettled: list[tuple[str, int, Key]],
-) -> None:  # fmt: skip
-    """BGP of one family until nothing changes; fills `best` and `exits`."""
+    ground: Ground, agreed: Sequence[Session], family: int, down: frozenset[str], inner: Inner, stale: Collection[str],
+    best: dict[tuple[str, int], dict[Key, Path]], before: Tables | None, memo: Memo, unsettled: list[tuple[str, int, Key]],
+) -> set[str]:  # fmt: skip
+    """BGP of one family until nothing changes; fills `best`, and returns the devices whose best paths changed.
+
+    What is not `stale` has sessions and own routes as `before`.
+    """
     bits = interval.BITS[family]
     steps: dict[tuple[str, int], tuple[int, Hop] | None] = {}
 
     def resolve(device: str, address: int) -> tuple[int, Hop] | None:
-        """(IGP cost, first hop) towards a next hop that is connected, static or known to OSPF."""
         known = (device, address)
-        if known in steps:
-            return steps[known]
-        answer: tuple[int, Hop] | None = None
-        direct = ground.across(device, family, address, down)
-        if direct:
-            answer = (0, Hop(direct[0], direct[1], ""))
-        else:
-            for length in range(bits, 0, -1):
-                key = (address >> (bits - length) << (bits - length), length)
-                if key in connected[device, family]:
-                    break
-                if key in statics.get((device, family), {}):
-                    hop = statics[device, family][key]
-                    answer = (0, hop) if hop.device else None
-                    break
-                if key in igp[device, family]:
-                    answer = igp[device, family][key]
-                    break
-        steps[known] = answer
-        return answer
+        if known not in steps:
+            steps[known] = _resolve(ground, inner, device, family, address, down)
+        return steps[known]
 
     live: dict[str, list[Session]] = {device: [] for device in ground.nodes}
     listeners: dict[str, list[str]] = {device: [] for device in ground.nodes}
     for session in agreed:
         if session.family != family:
             continue
-        mine = source(ground, session.device, session.mine)
-        far = session.external and not {"ebgp-multihop", "disable-connected-check"} & session.mine.settings.keys()
-        if mine is None:
-            continue
-        if far:
-            up = ground.across(session.device, family, session.peer_address, down) is not None
-        else:
-            up = resolve(session.device, session.peer_address) is not None and resolve(session.peer, mine) is not None
-        if up:
+        ends = (session.device, session.mine.address)
+        if session.device in stale or session.peer in stale:
+            mine = source(ground, session.device, session.mine)
+            near = session.external and not {"ebgp-multihop", "disable-connected-check"} & session.mine.settings.keys()
+            if mine is None:
+                up = False
+            elif near:
+                up = ground.across(session.device, family, session.peer_address, down) is not None
+            else:
+                up = (
+                    resolve(session.device, session.peer_address) is not None
+                    and resolve(session.peer, mine) is not None
+                )
+            inner.up[ends] = up
+        if inner.up[ends]:
             live[session.device].append(session)
             listeners[session.peer].append(session.device)
-
-    own: dict[str, dict[Key, Path]] = {}
+    for device in stale:
+        inner.own[device, family] = _own(ground.nodes[device], inner, family)
+    own = {device: inner.own[device, family] for device in ground.nodes}
     aggregates: dict[str, dict[Key, bool]] = {}
     for device, node in ground.nodes.items():
         bgp = node.config.bgp
-        local: dict[Key, Path] = {}
-        if bgp:
-            have = (
-                connected[device, family].keys() | statics.get((device, family), {}).keys() | igp[device, family].keys()
-            )
-            for origin in bgp.networks:
-                if origin.family == family:
-                    key = interval.prefix(origin.what)[1:]
-                    if not bgp.import_check or key in have:
-                        path = Path(100, (), 0, 0, "local", 0, device)
-                        kept = permits(node.config, origin.policy, family, key, path)[0] if origin.policy else path
-                        if kept:
-                            local[key] = kept
-            for origin in bgp.redistributes:
-                if origin.family == family:
-                    tables: dict[str, Iterable[Key]] = {
-                        "connected": connected[device, family], "static": statics.get((device, family), {}),
-                        "ospf": igp[device, family], "ospf6": igp[device, family],
-                    }  # fmt: skip
-                    for key in tables.get(origin.what, ()):
-                        path = Path(100, (), 2, 0, "local", 0, device)
-                        kept = permits(node.config, origin.policy, family, key, path)[0] if origin.policy else path
-                        if kept:
-                            local.setdefault(key, kept)
+        if bgp and bgp.aggregates:
             aggregates[device] = {
                 interval.prefix(a.prefix)[1:]: a.summary_only for a in bgp.aggregates if a.family == family
             }
-        own[device] = local
 
     rib: dict[str, dict[Key, Path]] = {device: {} for device in ground.nodes}
     queue: deque[tuple[str, Key]] = deque()
@@ -684,13 +757,12 @@ def _bgp(
     if before:
         rib = {device: dict(before.best[device, family]) for device in ground.nodes}
         everything = {key for table in rib.values() for key in table}
-        touched = {end[0] for wire in ground.wires if wire.id in down for end in (wire.a, wire.b)}
-        sites = {ground.nodes[device].site for device in touched if device in ground.nodes}
-        for device, node in ground.nodes.items():
-            if device in touched or node.site in sites:
-                for key in everything | own[device].keys():
-                    push(device, key)
-    for device in ground.nodes:
+        # Who listens to one of them may have lost a session with it.
+        hearing = {session.device for session in agreed if session.peer in stale} | set(stale)
+        for device in sorted(hearing):
+            for key in everything | own[device].keys():
+                push(device, key)
+    for device in ground.nodes if before is None else stale:
         for key in own[device]:
             push(device, key)
         for key in aggregates.get(device, {}):
@@ -752,19 +824,12 @@ def _bgp(
             if inside(key, outer):
                 push(device, outer)
         if key in aggregates.get(device, {}):
-            for inner in [k for k in rib[device] if inside(k, key)]:
+            for part in [k for k in rib[device] if inside(k, key)]:
                 for listener in listeners[device]:
-                    push(listener, inner)
+                    push(listener, part)
     for device in ground.nodes:
         best[device, family] = rib[device]
-        table = exits[device, family] = {}
-        for key, path in rib[device].items():
-            if path.kind == "local":
-                table[key] = Hop("", "", "blackhole")
-            else:
-                way = resolve(device, path.next_hop)
-                if way:
-                    table[key] = Hop(way[1].device, way[1].wire, path.kind)
+    return {d for d in ground.nodes if before is None or rib[d] != before.best[d, family]}
 
 
 def _rank(path: Path, cost: int, address: str) -> tuple[object, ...]:

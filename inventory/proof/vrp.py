@@ -187,7 +187,7 @@ class _Reader:
                         raise Unknown(below.line, f"{physical} has VLAN {vlan}")
                 case ("ip", "address", "dhcp-alloc"):
                     pass
-                case ("ip", "address", address, mask):
+                case ("ip", "address", address, mask, *more) if more in ([], ["sub"]):
                     port.settings.append(Setting(("ip", "address", f"{address}/{mask_length(mask)}"), below.line))
                 case ("ipv6", "address", address):
                     if six:

@@ -131,6 +131,8 @@ class ZonePairs:
                     said = [" ".join(inner.words) for inner in below.below]
                     if len(said) != 1 or said[0] not in ("inspect", "pass", "drop", "drop log"):
                         raise Unknown(below.line, f"class {title} does {', '.join(said) or 'nothing'}")
+                    if title == "class-default" and said[0] == "inspect":
+                        raise Unknown(below.line, "`inspect` of everything: name the protocols")
                     actions.append((title, said[0].split()[0], below.line))
                 case ("description", *_):
                     pass
@@ -277,8 +279,6 @@ class ZonePairs:
         for title, action, line in actions:
             verdict: nftables.Action = "drop" if action == "drop" else "accept"
             if title == "class-default":
-                if action == "inspect":
-                    raise Unknown(line, "`inspect` of everything: name the protocols")
                 yield nftables.Rule(line, ways, verdict)
                 continue
             if title not in self.classes:

@@ -63,6 +63,7 @@ class Look(msgspec.Struct, frozen=True):
             expected=expected,
             measures=tuple(measures),
             detail=files.sha256(detail) if detail else "",
+            change=self.network.change,
         )
 
 

@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
-from ip_plan.network import Network
+from collections.abc import Collection
+
+from ip_plan.network import Device, Network
 from stacks.twin.topology import Lab, Link, Node, Port, Segment
 
 
 def lab(network: Network, name: str) -> Lab:
     """The lab of every site that the plan lists as running. Routing devices first: hosts boot while those find their routes."""
     running = {device for site in network.running() for device in site.devices}
-    nodes = []
-    segments: dict[str, list[Port]] = {}
-    for device_name in sorted(running, key=lambda name: (network.devices[name].role == "host", name)):
-        device = network.devices[device_name]
-        # A database's files would fill memory on a tmpfs.
-        nodes.append(Node(device_name, disk=bool({"database", "repository", "scratch"} & set(device.duties))))
-        for interface in device.interfaces:
-            if interface.kind == "zone":
-                segments.setdefault(f"{device.site}:{interface.zone}", []).append(Port(device_name, interface.name))
-    links = [
-        Link(link.id, Port(link.a, link.a_interface), Port(link.b, link.b_interface))
-        for link in sorted(network.links.values(), key=lambda link: link.id)
-        if link.a in running and link.b in running
-    ]
+    devices = [network.devices[name] for name in running]
     return Lab(
         name=name,
-        nodes=tuple(nodes),
-        links=tuple(links),
-        segments=tuple(Segment(key, tuple(ports)) for key, ports in sorted(segments.items())),
+        nodes=tuple(map(node, sorted(devices, key=lambda device: (device.role == "host", device.name)))),
+        links=links(network, running),
+        segments=segments(network, running),
     )
+
+
+def node(device: Device) -> Node:
+    """The device as a node."""
+    return Node(device.name, disk=holds_data(device))
+
+
+def holds_data(device: Device) -> bool:
+    """Whether what the device writes has to outlive it: a database's files would also fill memory on a tmpfs."""
+    return bool({"database", "repository", "scratch"} & set(device.duties))
+
+
+def links(network: Network, devices: Collection[str]) -> tuple[Link, ...]:
+    """The links whose ends are both among `devices`."""
+    return tuple(
+        Link(link.id, Port(link.a, link.a_interface), Port(link.b, link.b_interface))
+        for link in sorted(network.links.values(), key=lambda link: link.id)
+        if link.a in devices and link.b in devices
+    )
+
+
+def segments(network: Network, devices: Collection[str]) -> tuple[Segment, ...]:
+    """A LAN for each zone of a site that one of `devices` has an interface in."""
+    found: dict[str, list[Port]] = {}
+    for name in sorted(devices, key=lambda name: (network.devices[name].role == "host", name)):
+        device = network.devices[name]
+        for interface in device.interfaces:
+            if interface.kind == "zone":
+                found.setdefault(f"{device.site}:{interface.zone}", []).append(Port(name, interface.name))
+    return tuple(Segment(key, tuple(ports)) for key, ports in sorted(found.items()))

@@ -107,6 +107,13 @@ def down(name: str, state_dir: Path | None = None, *, clean: bool = False, progr
         place.closing.unlink(missing_ok=True)
 
 
+def close_empty(name: str, state_dir: Path) -> None:
+    """Take the lab down where no node, link or segment of it is left."""
+    place = places.at(state_dir, name)
+    if place.state.is_dir() and not any(place.state.glob("*s/*.json")):
+        down(name, state_dir)
+
+
 def status(name: str, state_dir: Path | None = None) -> LabStatus:
     """The lab as it is now. Raises JB3015 where there is none."""
     place = find(name, state_dir)
@@ -192,24 +199,56 @@ def opened(place: Place) -> Iterator[None]:
         yield
 
 
-def make_node(place: Place, wanted: Node, base: Image, layout: Layout, preseed: Path | None = None) -> NodeState:
-    """Make one node and start it; returns once its sshd answers. Raises JB3006, JB3008."""
+def make_node(
+    place: Place,
+    wanted: Node,
+    base: Image,
+    layout: Layout,
+    preseed: Path | None = None,
+    given_up: threading.Event | None = None,
+) -> NodeState:
+    """Make one node and start it, or put right what is wrong with it; returns once its sshd answers.
+
+    Of a node that stands, what it wrote stays. Raises JB3006, JB3008.
+    """
     with opened(place), places.room(place.state):
+        stands = places.load(place, "node", wanted.name, NodeState)
+        astray = node.supervised(place, wanted.name) and not places.exists(place.netns(wanted.name))
+        if stands and (stands.node != wanted or astray):
+            # It runs as something else, or in a namespace that has lost its name: it starts anew over what it wrote.
+            node.stop(place, wanted.name, layout)
+            places.save(place, "node", wanted.name, msgspec.structs.replace(stands, node=wanted))
         [state] = node.allot(place, [wanted])
         wiring.wire(place, [state])
         node.start(place, state, base, layout, preseed)
         write_reach(place)
-        node.wait(place, [state])
+        node.wait(place, [state], given_up=given_up)
     return state
 
 
+def configure_network(place: Place, state: NodeState, interfaces: Sequence[str]) -> None:
+    """Have a node's networkd apply the node's own files to these interfaces again. Raises JB3006."""
+    done = program.run([*ssh(place, state), "networkctl", "reconfigure", *interfaces])
+    if done.returncode:
+        raise mistake.one(
+            "JB3006",
+            f"does not configure its interfaces again: {done.stderr.strip()}",
+            "`jinbao deploy` brings its network files, then run the same command again.",
+            subject=state.node.name,
+        )
+
+
 def make_joint(place: Place, joint: Link | Segment) -> None:
-    """Make one link or segment, and the namespaces it ends in where its nodes do not stand yet."""
+    """Make one link or segment or put it right, and the namespaces it ends in where its nodes do not stand yet."""
     with opened(place), places.room(place.state):
         if isinstance(joint, Link):
             places.save(place, "link", joint.id, joint)
+            if not wiring.standing(place, [joint]):
+                wiring.unplug(place, joint.ports)  # what is left of it cannot be joined to a new other end
             wiring.wire(place, [], [joint])
         else:
+            before = places.load(place, "segment", joint.id, Segment)
+            wiring.unplug(place, [port for port in before.ports if port not in joint.ports] if before else [])
             places.save(place, "segment", joint.id, joint)
             wiring.wire(place, [], [], [joint])
 

@@ -88,6 +88,11 @@ class NodeState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def address6(self) -> str:
         return f"fd00:255::{self.index:x}"
 
+    @property
+    def management(self) -> tuple[str, str]:
+        """What its management port carries."""
+        return f"{self.address}/16", f"{self.address6}/64"
+
 
 def at(state_dir: Path, lab: str) -> Place:
     """The place of `lab` below the state folder."""

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import hashlib
 import os
 import signal
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
+
+import msgspec
 
 from stacks.twin import place as places
 from stacks.twin import program
@@ -29,6 +33,7 @@ CLONE_NEWNET = 0x40000000
 # Duplicate address detection keeps a fresh address tentative for 1 s; the plan already gives each address once.
 # A wire that goes down must not take the configured IPv6 addresses with it.
 SYSCTLS = {"accept_dad": "0", "keep_addr_on_down": "1"}
+SIOCGIFFLAGS, IFF_UP = 0x8913, 1  # netdevice(7)
 
 Answer = TypeVar("Answer")
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -83,11 +88,11 @@ def wire(
         program.ip(lines)
         ups: dict[str, list[str]] = {place.netns(name): ["link set lo up"] for name in names}
         for state in nodes:
-            ups[place.netns(state.node.name)] += [
-                f"addr replace {state.address}/16 dev {MANAGEMENT}",
-                f"addr replace {state.address6}/64 dev {MANAGEMENT}",
-                f"link set {MANAGEMENT} up",
-            ]
+            netns = place.netns(state.node.name)
+            strange = addresses(netns).get(MANAGEMENT, ()) if MANAGEMENT in present[netns] else ()
+            ups[netns] += [f"addr del {each} dev {MANAGEMENT}" for each in strange if each not in state.management]
+            ups[netns] += [f"addr replace {each} dev {MANAGEMENT}" for each in state.management]
+            ups[netns] += [f"link set {MANAGEMENT} up"]
         for joint in joints:
             for port in joint.ports:
                 ups[place.netns(port.node)].append(f"link set {port.name} up")
@@ -124,13 +129,17 @@ def ready(place: Place) -> None:
         inside([shared], lambda _: _sysctl({"disable_ipv6": "1"}))
 
 
+def unplug(place: Place, ports: Sequence[Port]) -> None:
+    """Remove these interfaces of nodes, each with its other end."""
+    with places.held(place, [f"ns-{port.node}" for port in ports]):
+        _unplug(place, ports)
+
+
 def unwire_joint(place: Place, joint: Link | Segment) -> None:
     """Remove a link or segment, and the namespaces that nothing else needs."""
     nodes = {port.node for port in joint.ports}
     with places.held(place, locks([joint], nodes)):
-        for port in joint.ports:
-            if port.name in _names(place.netns(port.node)):
-                program.ip([f"link del {port.name}"], place.netns(port.node))  # its peer goes with it
+        _unplug(place, joint.ports)
         if isinstance(joint, Segment) and bridge(joint.id) in _names(place.netns("wire")):
             program.ip([f"link del {bridge(joint.id)}"], place.netns("wire"))
         _drop(place, nodes)
@@ -158,6 +167,31 @@ def standing(place: Place, joints: Sequence[Link | Segment]) -> set[str]:
         return ends and (isinstance(joint, Link) or bridge(joint.id) in wires)
 
     return {joint.id for joint in joints if whole(joint)}
+
+
+def plugged(place: Place, joint: Link | Segment) -> tuple[Port, ...]:
+    """The ports of a link or segment that stand, are switched on and, on a segment, lead to its LAN."""
+    up = inside({place.netns(port.node) for port in joint.ports}, lambda _: _switched_on())
+    ports = tuple(port for port in joint.ports if port.name in up.get(place.netns(port.node), ()))
+    if isinstance(joint, Link) or not ports:
+        return ports
+    line = ["ip", "-j", "-n", place.netns("wire"), "link", "show", "master", bridge(joint.id), "up"]
+    done = program.run(line)
+    far = {each["ifname"] for each in msgspec.json.decode(done.stdout or "[]")} if done.returncode == 0 else set()
+    return tuple(port for port in ports if _far(joint.id, port) in far)
+
+
+def addresses(netns: str) -> dict[str, tuple[str, ...]]:
+    """Interface → its addresses with their lengths, link-local ones left out; empty where the namespace does not stand."""
+    done = program.run(["ip", "-j", "-n", netns, "addr", "show"])
+    rows = msgspec.json.decode(done.stdout or "[]") if done.returncode == 0 else []
+    return {
+        row["ifname"]: tuple(
+            sorted(f"{each['local']}/{each['prefixlen']}" for each in row["addr_info"] if each["scope"] == "global")
+        )
+        for row in rows
+        if "ifname" in row
+    }
 
 
 def namespaces(lab: str) -> list[str]:
@@ -241,6 +275,23 @@ def _drop(place: Place, nodes: Iterable[str]) -> None:
         # Some kernels put tunl0, sit0 and the like into each namespace; a veth is always ours.
         if places.exists(name) and not program.run(["ip", "-o", "-n", name, "link", "show", "type", "veth"]).stdout:
             program.ip([f"netns del {name}"])
+
+
+def _unplug(place: Place, ports: Iterable[Port]) -> None:
+    for port in ports:
+        if port.name in _names(place.netns(port.node)):
+            program.ip([f"link del {port.name}"], place.netns(port.node))  # its peer goes with it
+
+
+def _switched_on() -> set[str]:
+    """The interfaces of this namespace that are switched on."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+
+        def flags(name: str) -> int:
+            answer = fcntl.ioctl(asked, SIOCGIFFLAGS, struct.pack("16sh14x", name.encode(), 0))
+            return int(struct.unpack("16sh14x", answer)[1])
+
+        return {name for _, name in socket.if_nameindex() if flags(name) & IFF_UP}
 
 
 def _names(netns: str) -> set[str]:

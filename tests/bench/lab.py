@@ -25,6 +25,7 @@ from monitoring.checks import zones
 from monitoring.checks.crew import crew
 from monitoring.checks.look import hosts
 from playbooks import deploy
+from stacks import engine, program, workspace
 from stacks.twin import build as builds
 from stacks.twin import cgroups
 from stacks.twin import lab as labs
@@ -33,7 +34,7 @@ from tests.bench.meter import CHECKOUT, Failed, Figure
 
 PATIENCE = 600.0
 """Seconds that a row may take before it has failed; times JINBAO_SLOW."""
-SERVICES = ("routing", "databases", "names", "time")
+SERVICES = ("routing", "databases", "flows", "names", "time")
 
 
 class Twin(msgspec.Struct, frozen=True):
@@ -237,6 +238,20 @@ def probes(twin: Twin) -> Figure:
     return figure
 
 
+def stacked(twin: Twin, wanted: Sequence[str], told: Callable[[str, Figure], None]) -> None:
+    """One data centre through the engine: made from nothing, previewed, read back. Raises Failed."""
+    target = workspace.Target(twin.state, twin.at, engine.ready(lambda step: None))
+    (centre,) = program.chosen(program.stacks(twin.network), (), ("640100-centre1",))
+    rows = {"stack-up": workspace.up, "stack-preview": workspace.preview, "stack-drift": workspace.drift}
+    for name, work in rows.items():
+        clock = Clock(twin)
+        outcome = work(target, centre, lambda done: None)
+        if outcome.mistakes or bool(outcome.changes) != (name == "stack-up"):
+            raise Failed(f"{name}: {outcome.mistakes or outcome.changes}")
+        if name in wanted:
+            told(name, clock.figure(centre.size))
+
+
 def measure(folder: Path, wanted: Sequence[str], told: Callable[[str, Figure], None]) -> None:
     """Bring up what the wanted rows need, measure them, take everything down. Raises Failed and what the rooms raise."""
     state = folder / "state"
@@ -247,6 +262,11 @@ def measure(folder: Path, wanted: Sequence[str], told: Callable[[str, Figure], N
         twin = Twin(state, f"bench{os.getpid()}a", network, build)
         with ended(twin):
             told("twin-preseeded", preseeded(twin))
+    if {"stack-up", "stack-preview", "stack-drift"} & set(wanted):
+        labs.prepared()
+        twin = Twin(state, f"bench{os.getpid()}c", network, build)
+        with ended(twin):
+            stacked(twin, wanted, told)
     rest = {"twin-deploy": deployed, "twin-again": again, "twin-probes": probes}
     if set(rest) & set(wanted):
         twin = Twin(state, f"bench{os.getpid()}b", network, build)

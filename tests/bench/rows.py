@@ -71,6 +71,11 @@ def _spokes(command: str) -> tuple[Size, ...]:
     )  # fmt: skip
 
 
+def _mixed(province: str) -> tuple[Command, ...]:
+    """A plan with vendors' devices, compiled: the nation's, or of one province."""
+    return (_work("mixed", "{base}/plan", *filter(None, [province])), _work("compile", "{base}/plan", "{base}"))
+
+
 def _evidence(command: str, prepare: bool) -> tuple[Size, ...]:
     return tuple(
         Size(
@@ -133,6 +138,72 @@ ROWS: tuple[Row, ...] = (
         ),
     ),
     Row(
+        "render-nation",
+        "render every device, one file for each that routes (VRP), hosts as Debian; fresh files",
+        "device",
+        (
+            Size("Sichuan (51)", _work("render-stored", "{base}", "{out}"), _mixed("510000")),
+            Size("national plan", _work("render-stored", "{base}", "{out}"), _mixed("")),
+        ),
+        seconds=10,
+        memory=300,
+        note="the description of each tree is a file of its own",
+    ),
+    Row(
+        "render-again",
+        "the same, when nothing changed since",
+        "device",
+        (
+            Size(
+                "national plan", _work("render-stored", "{base}", "{base}/build"),
+                (*_mixed(""), _work("render-stored", "{base}", "{base}/build")),
+            ),
+        ),
+    ),
+    Row(
+        "county",
+        "a township of the nation comes, goes and returns: plan read, compared, compiled, its files written",
+        "device",
+        (
+            Size(
+                "national plan",
+                _work("follow", "{base}/plan", "{base}"),
+                (
+                    _work("nation", "{base}/plan"), _work("compile", "{base}/plan", "{base}"),
+                    _work("render-stored", "{base}", "{base}/build"), _work("township", "{base}/plan"),
+                ),
+                (_work("township", "{base}/plan"),),
+            ),
+        ),
+        seconds=0.7,
+        memory=120,
+        note="every device has the files of its own programs: some 15 each",
+    ),
+    Row(
+        "zones",
+        "every forward and reverse zone of the nation written as a master file",
+        "record",
+        (Size("national plan", _work("zones", "{base}", "{out}"), NATION),),
+        seconds=1.5,
+    ),
+    Row(
+        "zones-bind",
+        "BIND loads every one of them",
+        "zone",
+        (Size("national plan", _work("load-zones", "{base}/zones"), (*NATION, _work("zones", "{base}", "{base}/zones"))),),
+        seconds=5,
+    ),
+    Row(
+        "inventory",
+        "the Ansible inventory of every rendered device, as the script prints it",
+        "device",
+        tuple(
+            Size(label, _work("inventory", "{base}", *province), (*NATION, _work("rendered", "{base}")))
+            for label, province in (("one province of it (64)", ("64",)), ("national plan", ()))
+        ),
+        seconds=0.6,
+    ),
+    Row(
         "prove-pilot",
         "prove the rendered text, both families",
         "device",
@@ -140,6 +211,45 @@ ROWS: tuple[Row, ...] = (
             Size("running devices", _work("prove", "{base}"), (*PILOT, _work("render", "{base}", "{base}/build"))),
             Size("all devices", _work("prove", "{base}", "all"), (*PILOT, _work("render", "{base}", "{base}/build"))),
         ),
+    ),
+    Row(
+        "prove-province",
+        "prove a province of the national plan with the ministry above it: both families, routes, names, reading included",
+        "device",
+        tuple(
+            Size(label, _work("prove-province", "{base}", province), (*NATION, _work("render", "{base}", "{base}/build")))
+            for label, province in (("Chongqing (50)", "50"), ("Sichuan (51)", "51"))
+        ),
+    ),
+    Row(
+        "prove-nation",
+        "prove everything that is rendered of the national plan, by province in processes",
+        "device",
+        (Size("national plan", _work("prove-nation", "{base}"), (*NATION, _work("render", "{base}", "{base}/build"))),),
+        seconds=15,
+        memory=300,
+        runs=1,
+        note="offices alike up to their own addresses are proved by a few of each kind, each text of the others is compared word by word",
+    ),
+    Row(
+        "prove-one-site",
+        "prove the nation again after one file of one office changed",
+        "device",
+        (
+            Size(
+                "national plan",
+                _work("prove-nation", "{base}", "{base}/kept"),
+                (
+                    *NATION,
+                    _work("render", "{base}", "{base}/build"),
+                    _work("prove-nation", "{base}", "{base}/kept"),
+                    _work("touch", "{base}", "640121100-r1"),
+                ),
+                (_work("touch", "{base}", "640121100-r1"),),
+            ),
+        ),
+        seconds=1,
+        note="the province of that office is read and proved anew; of the others every file is looked at, none is read",
     ),
     Row(
         "remediate",
@@ -197,6 +307,9 @@ LABS: tuple[Lab, ...] = (
         "node", seconds=30),
     Lab("twin-deploy", "pilot from bare machines over Ansible with mitogen to all services up", "node", seconds=150,
         note="from the moment the bare machines answer"),
+    Lab("stack-up", "one data centre from nothing through the engine, before services", "resource", seconds=15),
+    Lab("stack-preview", "preview of one data centre without change, policies included", "resource", seconds=3),
+    Lab("stack-drift", "one data centre read back: no drift", "resource", seconds=3),
     Lab("twin-again", "second Ansible run: changed=0, every task evaluated", "node", per_unit=1.2),
     Lab("twin-probes", "zone probes of the pilot, both families, all pairs, 0 mismatches", "probe", seconds=12),
 )  # fmt: skip

@@ -37,7 +37,21 @@ def cut(folder: str, province: str) -> int:
     return 2
 
 
-def _plan(folder: Path, scope: object, divisions: str = "divisions") -> None:
+VENDOR = [
+    {"role": role, "dialect": "vrp", "model": model, "reason": "bench"}
+    for role, model in (("router", "usg6655e"), ("firewall", "usg6655e"), ("access", "usg6525e"))
+]
+"""Every routing device is one file; hosts stay Debian."""
+
+
+def mixed(folder: str, province: str = "") -> int:
+    """Write the plan of the nation, or of one province and the ministry, with vendors' devices; rows."""
+    scope: object = [{"region": "000000"}, {"region": province, "below": True}] if province else "all"
+    _plan(Path(folder), scope, devices=VENDOR)
+    return len(VENDOR)
+
+
+def _plan(folder: Path, scope: object, divisions: str = "divisions", devices: object = None) -> None:
     import yaml
 
     plan = {
@@ -46,6 +60,8 @@ def _plan(folder: Path, scope: object, divisions: str = "divisions") -> None:
     }  # fmt: skip
     if divisions == "divisions":
         plan["corps_cities"] = "corps"
+    if devices:
+        plan["devices"] = devices
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "plan.yml").write_text(yaml.safe_dump(plan, allow_unicode=True, sort_keys=False), "utf-8")
 
@@ -123,6 +139,101 @@ def render(state: str, build: str, province: str = "") -> int:
     return renderer.write(Path(build), _network(state, province), provinces=wanted, lab=not province).devices
 
 
+def render_stored(state: str, build: str) -> int:
+    """Render the compiled plan for production into `build`, province by province; devices."""
+    from inventory import render as renderer
+    from ip_plan.network import load
+
+    (stored,) = Path(state, "plans").glob("*/network")
+    return renderer.write(Path(build), load(stored, ()), lab=False, stored=stored).devices
+
+
+TOWNSHIP = "640121999,新设乡,township,640121,town,xinshe,0,0\n"
+
+
+def township(folder: str) -> int:
+    """Add one township to the plan's division data, or take it out again; 1."""
+    path = Path(folder, "regions.csv")
+    text = path.read_text("utf-8")
+    path.write_text(text.replace(TOWNSHIP, "") if TOWNSHIP in text else text + TOWNSHIP, "utf-8")
+    return 1
+
+
+def follow(plan: str, state: str) -> int:
+    """Compile the changed plan and render what it changes; devices whose files changed, came or went."""
+    from inventory import render as renderer
+    from ip_plan.compile import compile_plan
+    from ip_plan.network import load
+
+    stored = compile_plan(plan, Path(state)).network
+    written = renderer.write(Path(state, "build"), load(stored, ()), lab=False, stored=stored)
+    touched = {*written.changed, *written.removed}
+    if not touched or any(not name.startswith(("6401", "6400")) for name in touched):
+        sys.exit(f"a township of 640121 was changed, and these devices were: {sorted(touched)[:9]}")
+    return len(touched)
+
+
+def zones(state: str, out: str) -> int:
+    """Write all zones of the compiled plan as master files; records."""
+    from inventory import zones as zonefiles
+
+    (stored,) = Path(state, "plans").glob("*/network")
+    return zonefiles.write(Path(out), stored, provinces=None, form="bind", serials={}).records
+
+
+def load_zones(out: str) -> int:
+    """Have BIND load every zone that was written; zones."""
+    import tempfile
+
+    from tests.inventory.conftest import in_image
+
+    with tempfile.TemporaryDirectory() as place:
+        answer = in_image(Path(place))("cd /build && named-checkconf -z zones.conf", Path(out))
+    if answer.returncode:
+        sys.exit(answer.stdout[-1000:])
+    return answer.stdout.count("loaded serial")
+
+
+def rendered(state: str) -> int:
+    """Leave what a rendering of the nation leaves for the inventory, and how each device is reached; devices."""
+    import msgspec
+
+    from ground import files, reach
+    from inventory import render as renderer
+
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
+    found: dict[str, reach.Reach] = {}
+    network = _network(state)
+    for shard in network.shards:
+        said = renderer.State(renderer.hosts(network, shard), {})
+        found |= {host.name: reach.Reach(f"{host.name}.example", key) for host in said.devices}
+        files.write(_built(state) / renderer.STATES / f"{shard.province}.json", msgspec.json.encode(said))
+    reach.write(reach.file(Path(state), "production"), found)
+    return len(found)
+
+
+def _built(state: str) -> Path:
+    from ground import tree
+
+    (stored,) = Path(state, "plans").glob("*/network")
+    return tree.place(Path(state), "production", stored.parent.name)
+
+
+def inventory(state: str, province: str = "") -> int:
+    """What the inventory script says of the rendered devices; devices."""
+    from jinbao import build
+
+    (stored,) = Path(state, "plans").glob("*/network")
+    words = ["config", "inventory", "--list", "--plan", stored.parent.name, "--at", "production", "--state", state]
+    import contextlib
+    import io
+
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        build(words)([*words, *(["--province", province] if province else [])], standalone_mode=False)
+    return said.getvalue().count('"ansible_host"')
+
+
 def prove(state: str, extent: str = "running") -> int:
     """Prove what is rendered in `state`/build; devices."""
     from inventory import proof
@@ -133,6 +244,35 @@ def prove(state: str, extent: str = "running") -> int:
     if not found.good:
         sys.exit(f"the proof found {[*found.mistakes, *found.findings][:3]}")
     return found.devices
+
+
+def prove_nation(state: str, kept: str = "") -> int:
+    """Prove everything rendered in `state`/build, by province in processes; devices. With `kept`, verdicts are kept there."""
+    from inventory.proof import national
+
+    (folder,) = Path(state, "plans").glob("*/network")
+    found = national.prove(folder, Path(state, "build"), kept=Path(kept) if kept else None)
+    if not found.good:
+        sys.exit(f"the proof found {[*found.mistakes, *found.findings][:3]}")
+    return found.devices
+
+
+def prove_province(state: str, province: str) -> int:
+    """Prove a province in one process, nothing kept; devices."""
+    from inventory.proof import national
+
+    (folder,) = Path(state, "plans").glob("*/network")
+    found = national.province(national.Context(folder, Path(state, "build")), (province,)).verdict
+    if not found.good:
+        sys.exit(f"the proof found {[*found.mistakes, *found.findings][:3]}")
+    return found.devices
+
+
+def touch(state: str, device: str) -> int:
+    """Write one file of a device again with a further comment; files."""
+    path = Path(state, "build", device, "files/etc/nftables.conf")
+    path.write_text(path.read_text() + "# touched\n")
+    return 1
 
 
 def append(state: str, number: str) -> int:
@@ -328,7 +468,10 @@ def names(state: str, province: str, to: str = "") -> int:
 
 WORKS: dict[str, Callable[..., int]] = {
     "compile": compile, "cut": cut, "remember": remember, "forget": forget, "unchanged": unchanged, "render": render, "prove": prove,
+    "prove-nation": prove_nation, "prove-province": prove_province, "touch": touch,
     "append": append, "verify": verify, "rounds": rounds, "status": status, "spokes": spokes, "spokes-plan": spokes_plan,
+    "render-stored": render_stored, "mixed": mixed, "township": township, "follow": follow, "zones": zones, "load-zones": load_zones,
+    "rendered": rendered, "inventory": inventory,
     "netlab": netlab, "netlab-plan": netlab_plan, "names": names, "nation": nation, "rename": rename, "diff": diff,
     "drift": drift, "remedy": remedy,
 }  # fmt: skip

@@ -1,17 +1,27 @@
-"""Two hundred administrative changes of the nation, one after the other: no address moves."""
+"""Administrative changes of the nation, one after the other, drawn at random and real ones: no address moves."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from ip_plan import plan as plans
-from tests.ip_plan.test_divisions import follow
+from tests.ip_plan import administration
+from tests.ip_plan.test_divisions import follow, real
+
+STEPS = int(os.environ.get("JINBAO_STEPS") or 200)
 
 
 @pytest.mark.timeout(3 * 3600)
 def test_random_changes_of_the_nation_move_no_address(tmp_path: Path) -> None:
-    rows = plans.load("national").regions.values()
-    provinces = [row.code for row in rows if row.level == "province"]
-    follow(tmp_path / "plan", "all", provinces, seed=1, steps=200)
+    plan = plans.load(administration.write(tmp_path / "plan", "all", []))
+    provinces = [row.code for row in plan.regions.values() if row.level == "province"]
+    draw = administration.Draw(plan, provinces, seed=1)
+    follow(tmp_path / "plan", "all", (draw.next() for _ in range(STEPS)))
+
+
+@pytest.mark.timeout(3 * 3600)
+def test_the_changes_since_the_table_was_made_move_no_address(tmp_path: Path) -> None:
+    follow(tmp_path / "plan", "all", real())

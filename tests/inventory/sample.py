@@ -199,11 +199,11 @@ def _site(place: Place) -> Site:
 
 def _flow(
     id: str, one: str, other: str, relation: Relation, *ports: str, levels: tuple[Level, ...] = (),
-    to_levels: tuple[Level, ...] = (), source: str = "", target: str = "", identity: str = "",
+    to_levels: tuple[Level, ...] = (), source: str = "", target: str = "", identity: str = "", carries: str = "",
 ) -> Flow:  # fmt: skip
     return Flow(
         id,
-        "",
+        carries,
         "allow",
         one,
         other,
@@ -213,7 +213,8 @@ def _flow(
         to_levels,
         source,
         target,
-        identity=identity,
+        "against" if carries else "with",
+        identity,
     )
 
 
@@ -224,9 +225,10 @@ def flows() -> tuple[Flow, ...]:
     """A few rows of each shape: in a centre, between levels, from offices, with and without services, routing, denial."""
     found = [
         _flow("COUNTER", "access", "production", "serving-parent", target="app"),
-        _flow("PULL", "exchange", "production", "same-centre", source="db", target="db", identity="repl_pull"),
+        _flow("PULL", "exchange", "production", "same-centre", source="db", target="db", identity="repl_pull",
+              carries="FL-02"),
         _flow("COLLECT", "exchange", "exchange", "served-child", source="db", target="db", identity="repl_up",
-              to_levels=("province", "prefecture")),
+              to_levels=("province", "prefecture"), carries="FL-05"),
         _flow("LINE-TEST", "exchange", "exchange", "serving-parent", "icmp/echo"),
         _flow("LINE-TEST", "exchange", "exchange", "served-child", "icmp/echo"),
         _flow("NAMES-LEVEL", "exchange", "exchange", "serving-parent", source="dns", target="dns"),

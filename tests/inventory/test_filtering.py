@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from inventory import ends
 from inventory.dialects import nftables
+from inventory.ends import Dual
 from inventory.filtering import BASE, Filter, filtering
 from ip_plan.network import TRANSIT, Device, Flow, Network, Relation, Site
 from tests.inventory import sample
@@ -141,7 +142,7 @@ def test_a_source_is_held_to_its_zone() -> None:
         site = whole.sites[whole.devices[name].site]
         for guard in value.guards:
             zone = site.zone(guard.interface.removeprefix("z-"))
-            assert zone is not None and (guard.v4, guard.v6) == (zone.v4, zone.v6)
+            assert zone is not None and (guard.v4, guard.v6, guard.beside) == (zone.v4, zone.v6, Dual())
             said = nftables.text(value, name)
             for word, prefix in (("ip", zone.v4), ("ip6", zone.v6)):
                 assert f'iifname "{guard.interface}" {word} saddr != {prefix} counter drop' in said

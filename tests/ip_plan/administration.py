@@ -10,7 +10,6 @@ from typing import Any
 import yaml
 
 from ip_plan import ledger, schema
-from ip_plan import plan as plans
 from ip_plan.divisions import apply
 from ip_plan.plan import Plan
 from ip_plan.regions import Region, province_of
@@ -19,15 +18,15 @@ Row = dict[str, Any]
 SAID = {"since": "2026-10-01", "reason": "区划调整"}
 
 
-def write(folder: Path, scope: Any, changes: list[Row]) -> Plan:
-    """A plan over the national one with this scope and change table."""
+def write(folder: Path, scope: Any, changes: list[Row]) -> str:
+    """A plan folder over the national one with this scope and change table."""
     folder.mkdir(parents=True, exist_ok=True)
     head = {
         "name": "changing", "title": "区划变更", "scope_text": "31个省、自治区、直辖市和新疆生产建设兵团", "base": "national",
         "divisions": "divisions", "corps_cities": "corps", "scope": scope, "changes": changes,
     }  # fmt: skip
     (folder / "plan.yml").write_text(yaml.safe_dump(head, allow_unicode=True, sort_keys=False), "utf-8")
-    return plans.load(str(folder))
+    return str(folder)
 
 
 class Draw:
@@ -99,10 +98,10 @@ class Draw:
         return {"kind": "split", **new, "takes": [township.code]}
 
 
-def grants(folder: Path) -> dict[tuple[str, str, str], tuple[str, str]]:
-    """Every grant of the ledger of a plan folder."""
+def grants(folder: Path, province: str = "*") -> dict[tuple[str, str, str], tuple[str, str]]:
+    """Every grant of the ledger of a plan folder, or of one province's."""
     found = {}
-    for path in sorted((folder / "ledger").glob("*.tsv")):
+    for path in sorted((folder / "ledger").glob(f"{province}.tsv")):
         book, mistakes = ledger.parse(path.read_text(), str(path))
         assert not mistakes
         found.update({(path.stem, *key): grant for key, grant in book.grants.items()})

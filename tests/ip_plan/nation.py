@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from ip_plan import plan as plans
+from ip_plan.folder import folder_of
 
 HEADER = "code,name,level,parent,kind,reading,communities,villages\n"
 MINISTRY = ("000000", "部", "ministry", "", "ministry", "m")
@@ -52,7 +52,7 @@ def write(folder: Path, rows: Iterable[tuple[str, ...]], **changes: Any) -> Path
         **changes,
     }
     (folder / "plan.yml").write_text(yaml.safe_dump(plan, allow_unicode=True, sort_keys=False), "utf-8")
-    tight = yaml.safe_load(Path(plans.load("national").documents["addressing.yml"].file).read_text("utf-8"))
+    tight = yaml.load((folder_of("national")[0] / "addressing.yml").read_bytes(), yaml.CSafeLoader)
     for level, lengths in tight["zones"].items():
         start = 27 if level in ("ministry", "province", "prefecture") else 29
         lengths["lengths"] = dict.fromkeys(lengths["lengths"], start)

@@ -117,6 +117,9 @@ def facts(network: Network) -> Facts:
                 found[kind[:-1], item[name]] = item
         for item in shard["services"]:
             found["service", f"{item['site']}:{item['zone']}:{item['name']}"] = item
+        for item in shard["second"]:
+            owner = f"{item['device']} " if item["device"] else f"{item['site']}:"
+            found["second", owner + item["name"]] = item
         for item in shard["protections"]:
             found["protection", f"{item['site']}:{item['zone']}:{item['service']}"] = item
     for thing, key in list(found):

@@ -27,7 +27,7 @@ def text(filter: Filter, name: str) -> str:
     sets = [wrapped(each.elements) for each in filter.sets]
     words = [name, *filter.lines, *filter.inside]
     for guard in filter.guards:
-        words += (guard.interface, guard.v4, guard.v6)
+        words += (guard.interface, _any(guard.v4, *guard.beside.v4), _any(guard.v6, *guard.beside.v6))
     for listed in sets:
         words += listed
     for down, up, prefixes in filter.through:
@@ -58,7 +58,7 @@ def _values(
         return tuple(word() for _ in range(count))
 
     name, wires, cables = word(), some(lines), some(inside)
-    guarded = tuple(Guard(*some(3)) for _ in range(guards))
+    guarded = tuple(Guard(word(), word(), word()) for _ in range(guards))
     elements = [(name, family, some(count)) for name, family, count in sets]
     carried = tuple((word(), word(), Dual(some(v4), some(v6))) for v4, v6 in through)
     chains: dict[str, list[str]] = {"input": [], "forward": []}
@@ -66,6 +66,10 @@ def _values(
         chains[rule.chain].append(line(rule))
     filter = Filter(forwards, wires, cables, guarded, (), (), carried)
     return {"filter": filter, "name": name, "sets": elements, "chains": chains}
+
+
+def _any(*prefixes: str) -> str:
+    return prefixes[0] if len(prefixes) == 1 else f"{{ {', '.join(prefixes)} }}"
 
 
 def wrapped(elements: tuple[str, ...]) -> list[str]:

@@ -27,6 +27,7 @@ FLOWS = f"""\
 [Unit]
 Description=Subscriptions of this database
 After={UNIT}
+ConditionPathExists={DATA}/PG_VERSION
 
 [Service]
 Type=oneshot

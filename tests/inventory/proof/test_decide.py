@@ -6,7 +6,7 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-from inventory.proof import connection, prove, records
+from inventory.proof import End, connection, prove, records
 from inventory.proof.command import prove_command
 from inventory.proof.decide import World
 from inventory.proof.proving import Proof
@@ -60,7 +60,7 @@ def test_single_connections_agree_with_the_rows(rendered: tuple[Network, Proof, 
             and carries(network, other, to_zone, flow.to_service)
             for flow in rows
         )
-        for decision in connection(proof, world, (one.key, from_zone), (other.key, to_zone), port):
+        for decision in connection(proof, world, End(one.key, from_zone), End(other.key, to_zone), port):
             assert decision.allowed == expected, decision
             seen[expected] += 1
     assert min(seen.values()) > 20
@@ -70,8 +70,10 @@ def test_a_router_is_reached_from_its_own_management_zone_only(rendered: tuple[N
     network, proof, _, _ = rendered
     world = World(network)
     centre = "640100:centre1"
-    assert all(d.allowed for d in connection(proof, world, (centre, "management"), (centre, TRANSIT), "tcp/22"))
-    assert not any(d.allowed for d in connection(proof, world, (centre, "production"), (centre, TRANSIT), "tcp/22"))
+    assert all(d.allowed for d in connection(proof, world, End(centre, "management"), End(centre, TRANSIT), "tcp/22"))
+    assert not any(
+        d.allowed for d in connection(proof, world, End(centre, "production"), End(centre, TRANSIT), "tcp/22")
+    )
 
 
 def test_records(rendered: tuple[Network, Proof, str, str]) -> None:
@@ -96,6 +98,9 @@ def test_against_direction_connections_are_named(rendered: tuple[Network, Proof,
         (["--format", "json"], 0, '"good": true'),
         (["--from", "640100:exchange", "--to", "640100:production", "--port", "tcp/5432"], 0, "nftables.conf:"),
         (["--from", "640100:production", "--to", "640100:exchange", "--port", "tcp/5432"], 1, "denied"),
+        (["--from", "640121100:access", "--to", "640100:exchange", "--service", "dns"], 0, 'comment "NAMES-OFFICE"'),
+        (["--from", "640121100:access", "--to", "640100:exchange", "--service", "db"], 2, "JB2460"),
+        (["--from", "10.0.0.1", "--to", "640100:exchange", "--port", "tcp/1"], 2, "JB2426"),
         (["--from", "640100:nowhere", "--to", "640100:exchange", "--port", "tcp/5432"], 2, "JB2426"),
         (["--from", "640100:exchange", "--to", "640100:exchange", "--port", "x"], 2, "JB2427"),
     ],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from inventory.proof import connection, prove
+from inventory.proof import connection, following, prove
 from inventory.proof.decide import World
 from inventory.render import write
 from ip_plan import zones
@@ -72,7 +72,7 @@ def test_rows_text_and_proof_agree_while_it_holds_and_after(two: Two) -> None:
             service = "front" if other == "external" else ""
             carrier = next((s.device for s in network.services_at.get((target, other), ()) if s.name == service), "")
             assert zones.verdict(network, End(opener, one), End(target, other, carrier), port).allow == wanted
-            for decision in connection(proof, world, (opener, one), (target, other), port):
+            for decision in connection(proof, world, following.End(opener, one), following.End(target, other), port):
                 assert decision.allowed == wanted, decision
 
 

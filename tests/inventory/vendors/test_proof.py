@@ -12,7 +12,7 @@ from ground import secret
 from inventory.dialects.comware import session as comware
 from inventory.dialects.iosxe import session as iosxe
 from inventory.dialects.vrp import session as vrp
-from inventory.proof import Proof, connection
+from inventory.proof import End, Proof, connection
 from inventory.proof.decide import World
 from inventory.render import render
 from ip_plan.network import Network
@@ -105,7 +105,7 @@ def test_the_verdicts_written_by_hand_hold(whole: tuple[str, Network, Proof]) ->
     world = World(network)
     seen = {True: 0, False: 0}
     for one in verdicts.expected(network, [network.sites[key] for key in SITES]):
-        ends = ((one.opener.key, one.from_zone), (one.target.key, one.to_zone))
+        ends = (End(one.opener.key, one.from_zone), End(one.target.key, one.to_zone))
         for decision in connection(proof, world, *ends, one.port):
             assert decision.allowed == one.allow, (one, decision)
             seen[one.allow] += 1
