@@ -184,7 +184,8 @@ def read_trees(state: Path, build: Path, devices: Sequence[str]) -> dict[str, di
             path = missing.filename or str(folder)
             found.append(mistake.Mistake(str(path), None, None, "JB4002", name, "is not rendered", cure))
         except (msgspec.DecodeError, ValueError) as damaged:
-            found.append(mistake.Mistake(str(folder / "tree.json"), None, None, "JB4003", name, str(damaged), cure))
+            again = f"Run `jinbao config render --device {name}`: what is named is compared file by file."
+            found.append(mistake.Mistake(str(folder / "tree.json"), None, None, "JB4003", name, str(damaged), again))
     if found:
         raise Mistakes(found, "nothing was deployed")
     return wanted

@@ -236,6 +236,8 @@ class _Reader:
         for below in block.below:
             if below.words[:2] == ("zone-member", "security") and port.zone not in self.zones.zones:
                 raise Unknown(below.line, f"zone {port.zone} is not defined")
+        if block.words[1] == APART and not port.instance:
+            raise Unknown(block.line, f"{APART} is in no instance: what comes in there would be forwarded")
         if port.instance and port.zone:
             raise Unknown(block.line, f"{port.name} is in an instance and in a zone: that is not computed")
         each(block.below, partial(self._ospf_of, port), self.faults)

@@ -121,7 +121,8 @@ def _described(folder: Path, state: Path, entry: tree.Entry) -> dict[str, Any]:
     content = tree.content(folder, entry)
     if files.sha256(content) != entry.sha256:
         raise AnsibleActionFail(
-            f"JB4003  {folder}/files/{entry.source} is not what tree.json says; run `jinbao config render`"
+            f"JB4003  {folder}/files/{entry.source} is not what tree.json says; "
+            f"run `jinbao config render --device {folder.name}`"
         )
     hidden = bool(secret.references(content))
     return {

@@ -147,6 +147,7 @@ ROWS: tuple[Row, ...] = (
         ),
         seconds=10,
         memory=300,
+        runs=1,
         note="the description of each tree is a file of its own",
     ),
     Row(
@@ -169,7 +170,7 @@ ROWS: tuple[Row, ...] = (
                 "national plan",
                 _work("follow", "{base}/plan", "{base}"),
                 (
-                    _work("nation", "{base}/plan"), _work("compile", "{base}/plan", "{base}"),
+                    _work("nation", "{base}/plan", "mixed"), _work("compile", "{base}/plan", "{base}"),
                     _work("render-stored", "{base}", "{base}/build"), _work("township", "{base}/plan"),
                 ),
                 (_work("township", "{base}/plan"),),
@@ -177,7 +178,7 @@ ROWS: tuple[Row, ...] = (
         ),
         seconds=0.7,
         memory=120,
-        note="every device has the files of its own programs: some 15 each",
+        note="devices as in `render-nation`",
     ),
     Row(
         "zones",

@@ -94,12 +94,12 @@ def _files(state: Path) -> dict[str, str]:
     return {str(path.relative_to(state)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
-def nation(folder: str) -> int:
-    """Write a plan of the whole nation with division data of its own; regions."""
+def nation(folder: str, devices: str = "") -> int:
+    """Write a plan of the whole nation with division data of its own, `mixed`: with vendors' devices; regions."""
     from importlib.resources import files
 
     plan = Path(folder)
-    _plan(plan, "all", "regions.csv")
+    _plan(plan, "all", "regions.csv", VENDOR if devices else None)
     text = (files("ip_plan") / "plans" / "divisions" / "regions.csv").read_text("utf-8")
     (plan / "regions.csv").write_text(text, "utf-8")
     return text.count("\n") - 1

@@ -7,7 +7,7 @@ import random
 import msgspec
 import pytest
 
-from inventory.proof import folding, proving, texts
+from inventory.proof import folding, paths, proving, routes, texts
 from inventory.proof.decide import World
 from inventory.proof.proving import Known, Proof
 from inventory.proof.texts import Text
@@ -134,3 +134,16 @@ def test_a_wider_prefix_elsewhere_tells_offices_apart(rendered: tuple[Network, L
     }
     again = folding.fold(network, tree, texts.read)
     assert network.sites[site].devices[0] in again.readings and network.sites[site].devices[0] not in few.readings
+
+
+def test_a_cut_line_changes_what_it_would_change_anew(rendered: tuple[Network, Loaded]) -> None:
+    """The routes after a cut, computed from those before it, are those computed from nothing."""
+    network, loaded = rendered
+    few = folding.fold(network, loaded, texts.read, kept=2)
+    routed, _ = paths.compute(World(few.network), few.readings)
+    agreed, _ = routes.sessions(routed.ground)
+    assert len(routed.cuts) > 8
+    for wire, tables in routed.cuts.items():
+        anew = routes.compute(routed.ground, agreed, frozenset({wire}))
+        assert (tables.fib, tables.best, tables.exits) == (anew.fib, anew.best, anew.exits), wire
+        assert tables.fib != routed.tables.fib
