@@ -54,18 +54,27 @@ def _join_backup() -> None:
 
 
 def _join_deploy() -> None:
-    """The checks from outside follow every deploy."""
+    """The checks from outside follow every deploy; what was sent to devices leaves records."""
     from playbooks import cli
 
     cli.after.append(_checks)
+    _join_evidence()
+
+
+def _join_evidence() -> None:
+    from inventory import evidence
+
+    if _log not in evidence.recorders:
+        evidence.recorders.append(_log)
 
 
 def _join_config() -> None:
-    """Fetching what devices run connects to them, and stands beside what is done with it."""
+    """Fetching what devices run connects to them, and stands beside what is done with it; all of it leaves records."""
     from inventory import cli
     from playbooks.cli import fetch
 
     cli.app.command("fetch")(fetch)
+    _join_evidence()
 
 
 JOINTS: Final[dict[str, Callable[[], None]]] = {

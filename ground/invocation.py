@@ -25,6 +25,10 @@ Scheduler = Annotated[
     ),
 ]
 Format = Annotated[str, typer.Option("--format", help="table, for people; json, for programs.")]
+Review = Annotated[
+    str,
+    typer.Option("--format", help="table, for people; json, for programs; sarif or junit, for reviews of a change."),
+]
 
 PLAN = "pilot"
 AT = "twin:pilot"

@@ -122,5 +122,7 @@ async def _one(
             await process.wait()
             return Answer(None, "", f"no answer within {seconds:g} s")
     code = process.returncode
+    if code is not None and code < 0:
+        return Answer(None, out.decode(errors="replace"), f"the connection was ended by signal {-code}")
     # 255 is ssh's own failure: the program was not run.
     return Answer(None if code == 255 else code, out.decode(errors="replace"), err.decode(errors="replace"))

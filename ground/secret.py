@@ -48,6 +48,13 @@ def fill(state: Path, content: bytes) -> bytes:
     return REFERENCE.sub(lambda found: value(state, found[1].decode()).encode(), content)
 
 
+def hide(state: Path, content: bytes) -> bytes:
+    """`content` with every value of a secret replaced by its reference: what may be kept where others read."""
+    for name in known(state):
+        content = content.replace(value(state, name).encode(), reference(name).encode())
+    return content
+
+
 def known(state: Path) -> tuple[str, ...]:
     """The names of all secrets made so far, sorted: what must never be seen in a log."""
     folder = state / "secrets"

@@ -1,4 +1,4 @@
-"""`jinbao config`: render, zones, inventory, prove, diff, remediate, topology; `fetch` is put in by the front door."""
+"""`jinbao config`: render, zones, inventory, prove, diff, remediate, adopt, topology, document; `fetch` is put in by the front door."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 from ground import invocation, reach, tree
 from ground.invocation import At, Format, Plan, Scheduler, State
+from inventory.adopt.command import adopt_command
 from inventory.command import diff_command, remediate_command
 from inventory.proof.command import prove_command
 
@@ -19,6 +20,7 @@ app = typer.Typer(no_args_is_help=True, help="What each device gets, and what it
 app.command("prove")(prove_command)
 app.command("diff")(diff_command)
 app.command("remediate")(remediate_command)
+app.command("adopt")(adopt_command)
 
 Provinces = Annotated[
     list[str] | None, typer.Option("--province", help="Only this province (two characters); may be repeated.")
@@ -156,3 +158,38 @@ def topology(
             raise mistake.one("JB2150", "has no site in this plan", cure, subject=region)
         files.write(out, topologies.draw(network, site).encode())
         print(out)
+
+
+@app.command()
+def document(
+    region: Annotated[list[str], typer.Option("--region", help="Code of a region; may be repeated.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder to write to.")],
+    plan: Plan = invocation.PLAN,
+    at: At = invocation.AT,
+    state: State = invocation.STATE,
+) -> None:
+    """Write Markdown pages: a region's addresses, lines, zones and names, and each of its devices with its policies."""
+    from ground import files, mistake
+    from inventory import document as documents
+    from ip_plan import compile as compiler
+
+    with invocation.guarded():
+        network = compiler.compiled(plan, state)
+        build = tree.place(state, at, network.meta.name)
+        known = {site.region for site in network.sites.values()}
+        cure = "Give the code of a region in scope (`jinbao plan show`)."
+        wrong = [
+            mistake.Mistake("", None, None, "JB2150", code, "has no site in this plan", cure)
+            for code in region
+            if code not in known
+        ]
+        if wrong:
+            raise mistake.Mistakes(wrong)
+        written = {out / f"{code}.md": documents.region(network, code) for code in region}
+        for site in network.sites.values():
+            for one in network.devices_of(site) if site.region in region else ():
+                written[out / f"{one.name}.md"] = documents.device(network, one, build / one.name)
+        changed = [path for path, text in written.items() if files.write(path, text, durable=False)]
+        for path in changed[:20]:
+            print(f"~ {path}")
+        print(f"{len(written)} pages, {len(changed)} changed")

@@ -32,11 +32,11 @@ def diff_command(
     format: Format = "table",
 ) -> None:
     """What the devices ran when they were last fetched against what is rendered: by section, device and fleet."""
-    from inventory import running as runs
+    from inventory import evidence
     from inventory.diff import fleet
 
     with invocation.guarded():
-        found = runs.remedies(state, at, wanted(plan, at, state, limit))
+        found = looked(plan, at, state, limit, evidence.DIFF)
         shared = fleet((one.device, one.dialect, list(one.differences)) for one in found)
         if format == "json":
             invocation.emit({"devices": found, "fleet": shared})
@@ -54,10 +54,10 @@ def remediate_command(
     format: Format = "table",
 ) -> None:
     """The commands that bring the devices, as last fetched, to what is rendered, and those that lead back. Sends nothing."""
-    from inventory import running as runs
+    from inventory import evidence
 
     with invocation.guarded():
-        found = runs.remedies(state, at, wanted(plan, at, state, limit))
+        found = looked(plan, at, state, limit, evidence.REMEDY)
         kept = {(one.device, one.dialect): keep(one) for one in found if one.commands}
         if format == "json":
             invocation.emit(found)
@@ -66,6 +66,17 @@ def remediate_command(
                 print("\n".join(told(one, kept.get((one.device, one.dialect)))))
             print(summary(found))
         invocation.leave(invocation.DONE if all(one.right for one in found) else invocation.FOUND)
+
+
+def looked(plan: str, at: str, state: Path, limit: str, check: str) -> list[Remedy]:
+    """What the last copies need, each with a record of `check`. Raises Mistakes as `wanted` does, and what the log raises."""
+    from inventory import evidence
+    from inventory import running as runs
+
+    asked = wanted(plan, at, state, limit)
+    found = runs.remedies(state, at, asked)
+    evidence.keep(state, at, [evidence.of_remedy(state, at, check, *pair) for pair in zip(asked, found, strict=True)])
+    return found
 
 
 def wanted(plan: str, at: str, state: Path, limit: str) -> list[runs.Intended]:
@@ -79,7 +90,7 @@ def wanted(plan: str, at: str, state: Path, limit: str) -> list[runs.Intended]:
         raise ansible.nothing_rendered(build)
     # What is rendered and does not run in this target is no part of it, unless it is asked for by its name.
     known = reach.of(state, at).keys() | set(runs.parts(limit))
-    return runs.intended(state, build, [name for name in runs.select(states, limit) if name in known])
+    return runs.intended(state, build, [host for host in runs.select(states, limit) if host.name in known])
 
 
 def keep(one: Remedy) -> tuple[Path, Path]:

@@ -39,22 +39,38 @@ class Config(msgspec.Struct, frozen=True):
         )
 
 
-def require_whole(text: str, rules: Rules, file: str) -> None:
-    """Raise Mistakes JB2100–JB2103 when `text` is not what a device of the dialect prints, whole."""
-    again = "Fetch it again with `jinbao config fetch`."
-    if not text.strip():
-        raise mistake.one("JB2100", "the running configuration is empty", again, file=file)
+AGAIN = "Fetch it again with `jinbao config fetch`."
+# What ends no line and stands in none: control characters, and the mark that editors put in front.
+_FOREIGN = re.compile("[\0-\x08\x0b-\x1f\x7f\ufeff]")
+
+
+def require_plain(text: str, file: str) -> None:
+    """Raise Mistakes JB2101, JB2433 when `text` went through something that changes what a device printed."""
     if "\r" in text:
         line = text[: text.index("\r")].count("\n") + 1
         what = "line ends are CRLF: this copy went through another system"
-        raise mistake.one("JB2101", what, again, file=file, line=line)
+        raise mistake.one("JB2101", what, AGAIN, file=file, line=line)
+    if found := _FOREIGN.search(text):
+        line = text[: found.start()].count("\n") + 1
+        what = f"holds the character U+{ord(found[0]):04X}, which no device prints: this copy was damaged or edited"
+        raise mistake.one("JB2433", what, AGAIN, file=file, line=line)
+
+
+def require_whole(text: str, rules: Rules, file: str) -> None:
+    """Raise Mistakes JB2100–JB2103, JB2433, JB2434 when `text` is not what a device of the dialect prints, whole, once."""
+    if not text.strip():
+        raise mistake.one("JB2100", "the running configuration is empty", AGAIN, file=file)
+    require_plain(text, file)
     lines = text.rstrip().split("\n")
     if not any(re.match(rules.first, line) for line in lines[:40]):
         what = f"this is no running configuration of {rules.name}"
         raise mistake.one("JB2102", what, "Check the dialect of the device in the plan, and its address.", file=file)
     if lines[-1] != rules.last:
         what = f"the running configuration is cut off: it does not end with `{rules.last}`"
-        raise mistake.one("JB2103", what, again, file=file, line=len(lines))
+        raise mistake.one("JB2103", what, AGAIN, file=file, line=len(lines))
+    if (first := lines.index(rules.last) + 1) < len(lines):
+        what = f"goes on after `{rules.last}`: this copy holds more than one answer"
+        raise mistake.one("JB2434", what, AGAIN, file=file, line=first + 1)
 
 
 def read(text: str, rules: Rules) -> Config:

@@ -19,7 +19,7 @@ from inventory.dialects.frr.running import DIALECT as FRR
 from inventory.dialects.iosxe.running import DIALECT as IOSXE
 from inventory.dialects.nftables.running import DIALECT as NFTABLES
 from inventory.dialects.vrp.running import DIALECT as VRP
-from inventory.render import State
+from inventory.render import Host, State
 
 DIALECTS = (FRR, NFTABLES, VRP, COMWARE, IOSXE)
 """In the order in which a device is put right: its ways first, then what they let through."""
@@ -32,6 +32,8 @@ class Intended(msgspec.Struct, frozen=True):
     dialect: Dialect
     entry: tree.Entry
     text: str
+    site: str = ""
+    region: str = ""
 
 
 def parts(limit: str) -> list[str]:
@@ -39,19 +41,19 @@ def parts(limit: str) -> list[str]:
     return [part for part in re.split(r"[,:]", limit) if part]
 
 
-def select(states: Mapping[str, State], limit: str) -> list[str]:
+def select(states: Mapping[str, State], limit: str) -> list[Host]:
     """The rendered devices that `limit` names: devices, patterns or groups of the inventory, with commas or colons.
 
     Raises Mistakes JB2110 for every part that fits nothing.
     """
-    members: dict[str, list[str]] = {}
+    members: dict[str, list[Host]] = {}
     for province, state in sorted(states.items()):
         for host in state.devices:
             for name in (host.name, "all", *ansible.groups(host, province)):
-                members.setdefault(name, []).append(host.name)
+                members.setdefault(name, []).append(host)
     if not limit:
         return members.get("all", [])
-    chosen: dict[str, None] = {}
+    chosen: dict[str, Host] = {}
     found = []
     for part in parts(limit):
         fitting = fnmatch.filter(members, part)
@@ -60,24 +62,25 @@ def select(states: Mapping[str, State], limit: str) -> list[str]:
             found.append(
                 Mistake("", None, None, "JB2110", part, "--limit: no rendered device or group is called so", cure)
             )
-        chosen |= dict.fromkeys(name for group in fitting for name in members[group])
+        chosen |= {host.name: host for group in fitting for host in members[group]}
     if found:
         raise Mistakes(found, "nothing was done")
-    return list(chosen)
+    return list(chosen.values())
 
 
-def intended(state: Path, build: Path, devices: Iterable[str]) -> list[Intended]:
-    """What is rendered for `devices`, dialect by dialect, references to secrets filled in. Raises Mistakes JB2112."""
+def intended(state: Path, build: Path, hosts: Iterable[Host]) -> list[Intended]:
+    """What is rendered for `hosts`, dialect by dialect, references to secrets filled in. Raises Mistakes JB2112."""
     wanted = []
     found = []
-    for device in devices:
+    for host in hosts:
+        device = host.name
         try:
             rendered = tree.read(build / device)
             for dialect in DIALECTS:
                 for entry in rendered.entries:
                     if entry.target == dialect.target:
                         text = secret.fill(state, tree.content(build / device, entry)).decode()
-                        wanted.append(Intended(device, dialect, entry, text))
+                        wanted.append(Intended(device, dialect, entry, text, host.site, host.region))
         except (OSError, msgspec.MsgspecError) as why:
             cure = "Run `jinbao config render` with the same --plan, --at and --state."
             found.append(

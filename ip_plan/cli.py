@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ground import invocation
-from ground.invocation import Format, Plan, Scheduler, State
+from ground.invocation import Format, Plan, Review, Scheduler, State
 
 if TYPE_CHECKING:
     from ground.mistake import Mistake
@@ -52,19 +52,32 @@ def init(folder: Path, plan: Plan = "national") -> None:
 
 
 @app.command()
-def check(plan: Plan = invocation.PLAN, format: Format = "table") -> None:
+def check(plan: Plan = invocation.PLAN, format: Review = "table") -> None:
     """Read a plan and say every mistake in it at once."""
+    from ground import findings
     from ground.mistake import Mistakes
+    from ip_plan import folder as folders
     from ip_plan import layout as layouts
     from ip_plan import plan as plans
-    from ip_plan import units
+    from ip_plan import schema, units
 
     with invocation.guarded():
         started = time.perf_counter()
-        found = plans.load(plan)
-        layout = layouts.lay_out(found)
-        if mistakes := units.read(found)[1]:
-            raise Mistakes(mistakes)
+        folder, _ = folders.folder_of(plan)
+        judged = [str(folder / name) for name in schema.FILES if (folder / name).exists()]
+        try:
+            found = plans.load(plan)
+            layout = layouts.lay_out(found)
+            if wrong := units.read(found)[1]:
+                raise Mistakes(wrong)
+        except Mistakes as mistakes:
+            if format not in findings.FORMATS:
+                raise
+            print(findings.text(format, "plan check", judged, mistakes.found), end="")
+            invocation.leave(invocation.FAILED)
+        if format in findings.FORMATS:
+            print(findings.text(format, "plan check", judged, found.warnings), end="")
+            return
         sites = sum(len(members) for members in layout.members.values())
         answer = {
             "plan": found.name,

@@ -311,6 +311,8 @@ class PlanFile(_Model):
         value=90, reason="sample: what is needed for longer than a quarter belongs in flows.yml"
     )
     exceptions: list[ExceptionFile] = []
+    unused_days: Days = Days(value=90, reason="sample: a quarter, so that what runs once in it is seen to be used")
+    """How long a rule lets nothing through until it is called unused."""
     quarantine_days: Days = Days(
         value=90, reason="sample: long enough for whoever still holds an old address to be heard of"
     )

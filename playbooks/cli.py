@@ -93,7 +93,7 @@ def fetch(
     """Ask the devices for what they run and keep the answers, with time and hash, below <state>/running."""
     from ground import remote
     from inventory import command
-    from playbooks import push
+    from playbooks import journal, push
 
     with invocation.guarded(), invocation.steps() as told:
         wanted = command.wanted(plan, at, state, limit)
@@ -103,6 +103,7 @@ def fetch(
             found = push.fetch(session, state, at, wanted)
         finally:
             remote.close(session)
+        journal.fetched(state, at, wanted, found)
         if format == "json":
             invocation.emit(found)
         else:

@@ -28,10 +28,20 @@ from inventory.running import DIALECTS, Intended
 SECONDS = 120
 """For one device to take its commands."""
 
-# The file is taken only if it is the one that was sent. %s: its SHA-256, then the program that takes it.
-_TAKE = """f=$(mktemp) || exit 3; trap 'rm -f "$f"' EXIT; cat > "$f"
+# A device goes on with its commands when the connection is lost: until it has done, nobody looks at it or sends it others.
+_HOLD = """exec 9> /run/jinbao-push.lock; flock {kind} -w 20 9 || {{ echo 'it still takes the commands of an earlier push' >&2; exit 4; }}
+"""
+
+# The file is taken only if it is the one that was sent.
+_TAKE = (
+    """f=$(mktemp) || exit 3; trap 'rm -f "$f"' EXIT; cat > "$f"
 [ "$(sha256sum < "$f" | cut -c1-64)" = {sha256} ] || {{ echo 'the commands did not arrive whole'; exit 3; }}
-{send} "$f" 2>&1"""
+"""
+    + _HOLD.replace("{kind}", "-x")
+    + """{send} "$f" 2>&1"""
+)
+
+_SHOW = _HOLD.replace("{kind}", "-s") + "{show}"
 
 # Beside its place first, then moved there.
 _STORE = """t={target}; [ "$(sha256sum < "$t" 2>/dev/null | cut -c1-64)" = {sha256} ] && exit 0
@@ -74,7 +84,7 @@ def _asked(session: Session, dialect: Dialect, devices: Iterable[str]) -> dict[s
     """What each device shows, at its terminal or by a program."""
     if dialect.terminal is not None:
         return terminal.ask_all(session, dict.fromkeys(devices, dialect.terminal))
-    return remote.run_all(session, dict.fromkeys(devices, dialect.show))
+    return remote.run_all(session, dict.fromkeys(devices, _SHOW.format(show=dialect.show)))
 
 
 def _told(session: Session, dialect: Dialect, commands: Mapping[str, Sequence[str]]) -> dict[str, Answer]:

@@ -10,7 +10,7 @@ import msgspec
 from ground import invocation, mistake, reach, remote
 from inventory import command
 from inventory.acceptance import Remedy
-from playbooks import push
+from playbooks import journal, push
 from playbooks.deploy import Change
 from playbooks.deploy import Plan as Seen
 from playbooks.push import Pushed
@@ -42,6 +42,10 @@ def run(order: Order, consent: Callable[[Seen], None], format: str) -> int:
             fetched = push.fetch(session, order.state, order.at, wanted)
             told("comparing them")
             remedies = push.remedies(fetched, wanted)
+        journal.fetched(order.state, order.at, wanted, fetched)
+        journal.compared(order.state, order.at, wanted, remedies)
+        if format == "table":
+            print("".join(f"{line}\n" for line in journal.cut_off(order.state, order.at, remedies)), end="")
         kept = {(one.device, one.dialect): command.keep(one) for one in remedies if one.commands}
         if format == "table":
             for one in remedies:
@@ -53,9 +57,11 @@ def run(order: Order, consent: Callable[[Seen], None], format: str) -> int:
             return invocation.DONE if all(one.right for one in remedies) else invocation.FOUND
         consent(_seen(order, remedies, len(reaches), {one.device for one in fetched if one.reason}))
         pairs = list(zip(fetched, remedies, strict=True))
+        journal.sending(order.state, order.at, wanted, pairs)
         with invocation.steps() as told:
             told(f"sending commands for {len(kept)} configurations")
             pushed = push.push(session, order.state, order.at, wanted, pairs)
+        journal.sent(order.state, order.at, wanted, pairs, pushed)
     finally:
         remote.close(session)
     if format == "json":

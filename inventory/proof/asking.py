@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from ground import invocation, tree
-from ground.mistake import one, text
+from ground.mistake import Mistake, one, text
 from inventory.proof import interval, national
 from inventory.proof.decide import World
 from inventory.proof.finding import Against, Finding
 from inventory.proof.following import Decision, End, connection, traced
-from inventory.proof.proving import Verdict, prove
+from inventory.proof.proving import Proof, Verdict, prove
 from ip_plan.compile import compile_plan, compiled
 from ip_plan.network import TRANSIT, Network, load
 
@@ -149,6 +149,20 @@ def table(proof: Verdict) -> str:
         f"{proof.devices} devices, {proof.questions} kinds of packets, {proof.destinations} ways: {len(proof.findings)} findings."
     )
     return "\n".join(lines)
+
+
+def judged(proof: Verdict) -> list[str]:
+    """What was proved, device by device where each was looked at by itself."""
+    return list(proof.readings) if isinstance(proof, Proof) else [f"all {proof.devices} devices"]
+
+
+def mistakes(proof: Verdict) -> list[Mistake]:
+    """Everything that is wrong with the text, in the form in which reviews read it."""
+    told = []
+    for each in proof.findings:
+        row = f" (row {each.row}{', ' + each.place if each.place else ''})" if each.row else ""
+        told.append(Mistake(each.file, each.line, None, each.code, each.subject, each.found + row, each.cure))
+    return [*proof.mistakes, *told]
 
 
 def _concerned(proof: Verdict) -> list[tuple[str, tuple[str, ...]]]:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ground import invocation
-from ground.invocation import At, Format, Plan, State
+from ground import findings, invocation
+from ground.invocation import At, Plan, Review, State
 
 Build = Annotated[Path | None, typer.Option("--build", help="Folder of the rendered trees; else the state's own.")]
 
@@ -28,7 +28,7 @@ def prove_command(
     service: Annotated[
         str, typer.Option("--service", help="Instead of --port: a service of the zone that is reached.")
     ] = "",
-    format: Format = "table",
+    format: Review = "table",
 ) -> None:
     """Read the rendered text back and prove what it allows; with --from, --to and --port or --service, follow one connection."""
     with invocation.guarded():
@@ -47,6 +47,8 @@ def prove_command(
             verdict = asking.running(plan, at, state, build)
         if format == "json":
             invocation.emit(asking.summary(verdict))
+        elif format in findings.FORMATS:
+            print(findings.text(format, "config prove", asking.judged(verdict), asking.mistakes(verdict)), end="")
         else:
             print(asking.table(verdict))
         if verdict.mistakes:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import to_builtins
 
 from ground import invocation
 from ground.invocation import At, Format, Plan, State
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ground.remote import Session
     from ip_plan.network import Network
     from monitoring.checks.look import Found
+    from monitoring.checks.unused import Use
 
 app = typer.Typer(help="Look at the running network from outside.", no_args_is_help=True)
 
@@ -54,6 +56,51 @@ def run_command(
             remote.close(session)
         report(records, format)
         invocation.leave(invocation.DONE if all(record.result in GOOD for record in records) else invocation.FOUND)
+
+
+@app.command("rules")
+def rules_command(
+    plan: Plan = invocation.PLAN,
+    at: At = invocation.AT,
+    state: State = invocation.STATE,
+    days: Annotated[int, typer.Option("--days", min=0, help="How long without a hit; 0: as the plan says.")] = 0,
+    format: Format = "table",
+) -> None:
+    """Rules without hits, for each flow and firewall, from what the looks so far have counted (GB/T 22239 8.1.3.2 b).
+
+    Exits 1 when a rule let nothing through for so long.
+    """
+    from ip_plan import plan as plans
+    from monitoring.checks import unused
+    from monitoring.checks.look import tool
+    from monitoring.evidence import log
+
+    with invocation.guarded():
+        loaded = plans.load(plan)
+        days = days or loaded.plan.unused_days.value
+        found = unused.uses(log.of(state, at, tool()).records(at), days)
+        if format == "json":
+            invocation.emit([{**to_builtins(one), "quiet_days": round(one.quiet_days, 2)} for one in found])
+        else:
+            show_uses(found, days, {flow.id: flow.place for flow in loaded.rows})
+        invocation.leave(invocation.FOUND if any(one.verdict == "unused" for one in found) else invocation.DONE)
+
+
+def show_uses(found: Sequence[Use], days: int, places: Mapping[str, str]) -> None:
+    """Print the rules without hits, and how many of the others were used or not observed for long enough."""
+    from monitoring.checks.rules import CLAUSE
+
+    for one in found:
+        if one.verdict == "unused":
+            place = f" ({places[one.flow]})" if one.flow in places else ", which the plan has no more"
+            print(
+                f"{one.device}  {one.flow}{place}: no hit for {one.quiet_days:.1f} days, since {one.quiet_since}  {CLAUSE}"
+            )
+    counts = Counter(one.verdict for one in found)
+    print(
+        f"{len(found)} rules by flow and device: {counts['unused']} without a hit for {days} days, {counts['used']} used, "
+        f"{counts['not-observed']} not observed for so long (counters begin again with a reload or a restart)"
+    )
 
 
 def observe(

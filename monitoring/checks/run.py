@@ -8,7 +8,7 @@ from ground import mistake, remote
 from ground.record import Record, Subject
 from ground.remote import Session
 from ip_plan.network import Network
-from monitoring.checks import backup, database, flows, names, reach, routing, sames, time, zones
+from monitoring.checks import backup, database, flows, names, reach, routing, rules, sames, time, zones
 from monitoring.checks.crew import Crew, crew
 from monitoring.checks.look import Found, Look, hosts
 
@@ -20,6 +20,7 @@ BY_AGENT: dict[str, Callable[[Look, Crew], Found]] = {
 }
 BY_QUESTION: dict[str, Callable[[Look], Found]] = {
     "routing": routing.run,
+    "rules": rules.run,
     "databases": database.run,
     "flows": flows.run,
     "sames": sames.run,
@@ -32,6 +33,7 @@ CHECKS = {
     "names": (names.FORWARD, names.REVERSE),
     "time": (time.CHECK,),
     "routing": (routing.SESSION, routing.PREFIX),
+    "rules": (rules.CHECK,),
     "databases": (database.CHECK,),
     "flows": (flows.CHECK,),
     "sames": sames.CHECKS,

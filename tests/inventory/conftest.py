@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from ground import tree
+from inventory import render
+from ip_plan import plan as plans
+from ip_plan.compile import compiled
 from stacks.twin import image
+from tests.inventory.pilot import AT, FIREWALL, OFFICE, ROUTER, Place
 
 Run = Callable[[str, Path], subprocess.CompletedProcess[str]]
 
@@ -44,3 +49,12 @@ def in_image(place: Path) -> Run:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """The pilot, rendered for three devices of one city."""
+    state = tmp_path_factory.mktemp("state")
+    plan, network = plans.load("pilot"), compiled("pilot", state)
+    render.write(tree.place(state, AT, "pilot"), network, devices=[FIREWALL, ROUTER, OFFICE], lab=True)
+    return Place(state, plan, network)

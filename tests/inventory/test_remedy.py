@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ground.mistake import Mistakes
 from inventory import acceptance, console
 from inventory.acceptance import Remedy
 from inventory.config import Config
@@ -72,6 +73,18 @@ def test_bad_running_configuration(path: Path) -> None:
     found = acceptance.remedy(dialect, "r1", path.read_bytes().decode(), rendered, path.name)
     assert not found.commands
     assert "\n".join(map(str, found.mistakes)) + "\n" == path.with_suffix(".txt").read_text()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from((FRR, NFTABLES)), st.data())
+def test_a_copy_that_is_cut_off_anywhere_is_seen(dialect: Dialect, data: st.DataObject) -> None:
+    text = golden()["640100-fw1"][dialect.target]
+    text = text[text.index("table inet zone {") :] if dialect is NFTABLES else text
+    cut = text[: data.draw(st.integers(1, len(text) - 3))]
+    with pytest.raises(Mistakes) as seen:
+        dialect.require_whole(cut, "running.conf")
+    assert seen.value.found[0].code in ("JB2100", "JB2102", "JB2103")
+    dialect.require_whole(text, "running.conf")
 
 
 # --- random pairs ----------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from ground.reach import Reach
 from stacks.twin import lab as labs
 from stacks.twin.place import Place
 from tests.playbooks import sample
+from tests.playbooks.drift import Drift, brought_up
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -158,3 +159,10 @@ def changing(applied: Rehearsal) -> Iterator[Rehearsal]:
     applied.render()
     run = applied.play("--limit", "a-r1:a-exch1")
     assert run.code == 0, run.out[-4000:]
+
+
+@pytest.fixture(scope="package")
+def drift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drift]:
+    """The lab of four devices that are changed by hand."""
+    with brought_up(tmp_path_factory.mktemp("drift")) as found:
+        yield found

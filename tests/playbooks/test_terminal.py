@@ -12,8 +12,8 @@ import pytest
 
 from ground import reach, remote
 from ground.remote import Session
-from inventory.render import write
-from inventory.running import Intended, intended
+from inventory.render import read_states, write
+from inventory.running import Intended, intended, select
 from playbooks import push
 from tests.inventory.vendors import plans
 from tests.playbooks.device import Device, served, shown
@@ -65,7 +65,8 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> list[Intended]:
         if row["role"] == "access"
     ]
     write(folder / "build", plans.network(folder, rows), devices=list(OFFICES), lab=False)
-    return intended(folder / "state", folder / "build", OFFICES)
+    hosts = select(read_states(folder / "build"), ",".join(OFFICES))
+    return intended(folder / "state", folder / "build", hosts)
 
 
 def edited(text: str, vendor: str) -> str:

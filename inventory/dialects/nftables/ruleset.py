@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from ground import mistake
-from inventory.config import Config, Path, Section
+from inventory.config import AGAIN, Config, Path, Section, require_plain
 from inventory.console import Refusal
 
 _TOKEN = re.compile(r'#[^\n]*|"[^"\n]*"|[{};,]|\n|[^\s{};,"#]+')
@@ -122,7 +122,7 @@ def statements(text: str) -> Iterator[Statement]:
         elif words == ["flush", "ruleset"]:
             yield Statement("flush", "")
         else:
-            raise Cut(line, f"`{' '.join(words)}` is no statement of a rule set")
+            raise Cut(line, f"`{' '.join(words) or source.peek()}` is no statement of a rule set")
 
 
 def _table(words: Sequence[str]) -> str:
@@ -192,12 +192,8 @@ def read(text: str) -> Config:
 
 
 def require_whole(text: str, file: str) -> None:
-    """Raise Mistakes JB2101–JB2103 when `text` is not a whole rule set as a device prints it. None at all is whole."""
-    again = "Fetch it again with `jinbao config fetch`."
-    if "\r" in text:
-        what = "line ends are CRLF: this copy went through another system"
-        line = text[: text.index("\r")].count("\n") + 1
-        raise mistake.one("JB2101", what, again, file=file, line=line)
+    """Raise Mistakes JB2101–JB2103, JB2433 when `text` is not a whole rule set as a device prints it. None at all is whole."""
+    require_plain(text, file)
     if text.strip() and not re.match(r"(#[^\n]*\n|\s)*table ", text):
         what = "this is no rule set of nftables"
         raise mistake.one("JB2102", what, "Check the dialect of the device in the plan, and its address.", file=file)
@@ -205,7 +201,12 @@ def require_whole(text: str, file: str) -> None:
         for _ in statements(text):
             pass
     except Cut as cut:
-        raise mistake.one("JB2103", f"the rule set is cut off: {cut}", again, file=file, line=cut.line) from None
+        raise mistake.one("JB2103", f"the rule set is cut off: {cut}", AGAIN, file=file, line=cut.line) from None
+    lines = text.rstrip().split("\n")
+    if text.strip() and lines[-1] != "}":
+        # A table without braces is a statement too, and none that a device prints.
+        what = "the rule set is cut off: it does not end with a table's `}`"
+        raise mistake.one("JB2103", what, AGAIN, file=file, line=len(lines))
 
 
 def apply(running: Config, commands: Sequence[str]) -> Config:
