@@ -199,7 +199,7 @@ def write(
             frozenset(os.listdir(build)),
         )  # fmt: skip
         largest_first = sorted(wanted, key=context.size, reverse=True)
-        if any(choice.dialect in models.VENDORS for choice in network.meta.choices):
+        if any((choice.dialect, choice.model) != models.USUAL for choice in network.meta.choices):
             found = (
                 work.spread(_check, context, largest_first, executor) if stored else [models.check(network, lab=lab)]
             )

@@ -13,6 +13,7 @@ LABS = {"backup", "full", "pilot", "playbooks", "stacks", "twin"}
 collect_ignore = ["bench"] + ([] if os.environ.get("JINBAO_FULL") == "1" else ["full"])
 
 
+@pytest.hookimpl(tryfirst=True)  # before the workers read the groups
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     for item in items:
         if item.path.relative_to(Path(__file__).parent).parts[0] in LABS:

@@ -75,7 +75,7 @@ def test_what_cannot_be_is_refused_with_its_place(
     lines = (tmp_path / "plan" / "plan.yml").read_text("utf-8").splitlines()
     assert all(mistake.file.endswith("plan.yml") and mistake.line for mistake in caught.value.found)
     assert all("role:" in lines[(mistake.line or 0) - 1] for mistake in caught.value.found)
-    assert not list((tmp_path / "build").glob("*"))
+    assert [path.name for path in (tmp_path / "build").iterdir()] == [".lock"]
 
 
 def test_more_zones_than_a_model_has_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
