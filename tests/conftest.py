@@ -1,4 +1,4 @@
-"""What holds for every test: nothing is skipped, one lab runs at a time, the long ones run when they are asked for."""
+"""What holds for every test: nothing is skipped, a folder's labs run one after the other, the long ones run when they are asked for."""
 
 import os
 from collections.abc import Generator, Sequence
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-# Folders whose tests bring up machines: one worker does them, one after the other.
+# Folders whose tests bring up machines: one worker does all of a folder, so that they share a lab or take turns.
 LABS = {"backup", "full", "pilot", "playbooks", "stacks", "twin"}
 
 # bench/ is run by `./run bench`; full/ by `./run test --full`.
@@ -16,8 +16,9 @@ collect_ignore = ["bench"] + ([] if os.environ.get("JINBAO_FULL") == "1" else ["
 @pytest.hookimpl(tryfirst=True)  # before the workers read the groups
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     for item in items:
-        if item.path.relative_to(Path(__file__).parent).parts[0] in LABS:
-            item.add_marker(pytest.mark.xdist_group("labs"))
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        if folder in LABS:
+            item.add_marker(pytest.mark.xdist_group(folder))
 
 
 def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
