@@ -120,6 +120,7 @@ def test_without_a_toolchain_it_asks_the_package_index(machine: Path, monkeypatc
         engine.ready(lambda step: None)
 
 
+@pytest.mark.timeout(2400)  # seconds: the first run on a machine builds it
 def test_the_kept_engine_is_the_same_version_as_the_sdk() -> None:
     """The real one; built here on the first run on this machine."""
     path = engine.ready(lambda step: None)

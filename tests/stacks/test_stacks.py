@@ -27,6 +27,8 @@ from stacks.twin.place import NodeState, Place
 from stacks.workspace import Change, Outcome, Target
 from tests.stacks.conftest import LAN, LINE, host
 
+pytestmark = pytest.mark.timeout(2400)  # seconds: run alone on a new machine, they build the engine first
+
 A = host("a", zones=("production",), interfaces={"z-production": ("10.0.1.10/24",)})
 B = host("b", zones=("production",), duties=("database",), data=True)
 KEEPER = host("k", zones=("backup",), duties=("repository",))
