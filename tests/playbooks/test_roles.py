@@ -210,7 +210,8 @@ def test_a_run_cut_short_is_completed_by_the_next(changing: Rehearsal, number: s
     os.killpg(process.pid, number)
     try:
         process.wait(30)
-    except subprocess.TimeoutExpired:  # an interrupted worker of mitogen may wait for ever; whoever typed Ctrl-C ends it
+    except subprocess.TimeoutExpired:
+        # An interrupted worker of mitogen may wait for ever; whoever typed Ctrl-C ends it.
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     assert mark in changing.ask("a-r1", "cat /etc/nftables.conf")
