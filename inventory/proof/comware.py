@@ -13,11 +13,12 @@ from functools import partial
 import msgspec
 
 from inventory.proof import frr, interval, nftables, zoned
-from inventory.proof.blocks import Block, Unknown, each, parse, refuse
+from inventory.proof.blocks import Block, Unknown, each
+from inventory.proof.draft import OSPF4, OSPF6, Draft, Peer, Port
 from inventory.proof.frr import Setting
 from inventory.proof.nftables import Match
 from inventory.proof.reading import Reading
-from inventory.proof.words import area_number, canonical, leads, mask_length, paired, spelled
+from inventory.proof.words import area_number, canonical, mask_length, paired, spelled
 
 READER = "inventory/proof/comware.py"
 PREFERENCES = ("20", "200", "200")
@@ -25,7 +26,8 @@ PREFERENCES = ("20", "200", "200")
 OSPF_PREFERENCE = "110"
 """Of OSPF's inner routes, likewise. Comware's own is 10, before eBGP."""
 STATIC_PREFERENCE = 60
-OSPF4, OSPF6 = ("ip", "ospf"), ("ipv6", "ospf6")
+EXTERNAL = 150
+"""Its own distance of OSPF's external routes."""
 ZONES = ("Local", "Trust", "DMZ", "Untrust", "Management")
 """Zones that are there without being made."""
 TIMERS = {"min-transmit-interval": "transmit-interval", "min-receive-interval": "receive-interval",
@@ -46,43 +48,7 @@ _PLAIN_BELOW = re.compile(
 
 def read(source: str, file: str) -> Reading:
     """The configuration in `source`. Raises Mistakes: JB2401, every line that cannot be read."""
-    top, faults = parse(source, "#", indented=True)
-    reader = _Reader(file, faults)
-    each(top, reader.first, faults)
-    each(top, reader.second, faults)
-    end = source.count("\n") + 1
-    if not top or top[-1].words != ("return",):
-        faults.append(Unknown(end, "the text does not end with `return`: it is cut off"))
-    config = ruleset = None
-    try:
-        config, ruleset = reader.config(end), reader.ruleset(end)
-    except Unknown as error:
-        faults.append(error)
-    refuse(faults, file, READER)
-    assert config and ruleset
-    return Reading(config, ruleset)
-
-
-class _Port(msgspec.Struct):
-    """An interface as it is configured."""
-
-    name: str
-    """Its description: the logical name."""
-    line: int
-    settings: list[Setting]
-    networks: list[str]
-    timers: list[Setting]
-    instance: str = ""
-
-
-class _Peer(msgspec.Struct):
-    line: int
-    asn: str
-    settings: dict[str, Setting]
-    policies: dict[tuple[int, str], Setting]
-    options: dict[tuple[int, str], Setting]
-    families: set[int]
-    bfd: int = 0
+    return _Reader(file, []).read(source, READER, "#", "return", indented=True)
 
 
 class _Rule(msgspec.Struct):
@@ -100,30 +66,17 @@ class _Rule(msgspec.Struct):
     disabled: bool = False
 
 
-class _Reader:
-    """The draft of a device. `first` reads what others refer to (interfaces, zones, groups), `second` the rest."""
+class _Reader(Draft[Port]):
+    """The draft of a device: `first` reads interfaces, zones, groups and processes."""
 
     def __init__(self, file: str, faults: list[Unknown]) -> None:
-        self.file, self.faults = file, faults
-        self.hostname = ""
+        super().__init__(file, faults)
         # Comware forwards both families; there is no line for it.
-        self.settings: list[Setting] = [Setting((kind, "forwarding"), 1) for kind in ("ip", "ipv6")]
-        self.ports: dict[str, _Port] = {}
+        self.settings = [Setting((kind, "forwarding"), 1) for kind in ("ip", "ipv6")]
         self.zones: dict[str, list[str]] = {zone: [] for zone in ZONES}
         self.groups: dict[str, tuple[int, Block, list[str]]] = {}
         self.loose = False
         self.intrazone: tuple[bool, int] = (False, 0)
-        self.processes: dict[int, tuple[str, frr.Ospf]] = {}
-        self.lists: dict[tuple[int, str], list[frr.PrefixEntry]] = {}
-        self.maps: dict[str, list[frr.Stanza]] = {}
-        self.statics: list[frr.Static] = []
-        self.profiles: dict[str, tuple[Setting, ...]] = {}
-        self.bgp: Block | None = None
-        self.router_id = ""
-        self.peers: dict[str, _Peer] = {}
-        self.networks: list[frr.Origin] = []
-        self.redistributes: list[frr.Origin] = []
-        self.aggregates: list[frr.Aggregate] = []
         self.rules: list[_Rule] = []
         self.policies: dict[int, Block] = {}
 
@@ -146,16 +99,10 @@ class _Reader:
                 self.groups[name] = (4 if kind == "ip" else 6, block, [])
                 each(block.below, partial(self._object, name), self.faults)
             case ("ospf", process, "router-id", router):
-                self._process(4, process, router, block)
+                self.process(4, process, router, block.line, EXTERNAL)
             case ("ospfv3", process):
                 routers = [below.words[1] for below in block.below if below.words[:1] == ("router-id",)]
-                self._process(6, process, routers[0] if routers else "", block)
-
-    def _process(self, family: int, process: str, router: str, block: Block) -> None:
-        if family in self.processes:
-            raise Unknown(block.line, "a second process: only one is computed")
-        draft = frr.Ospf(family, block.line, router, (), {}, {}, (), None, {}, external=150)
-        self.processes[family] = (process, draft)
+                self.process(6, process, routers[0] if routers else "", block.line, EXTERNAL)
 
     def _object(self, name: str, block: Block) -> None:
         family, _, elements = self.groups[name]
@@ -170,11 +117,8 @@ class _Reader:
                 raise Unknown(block.line, " ".join(block.words))
 
     def _interface(self, physical: str, block: Block) -> None:
-        described = [below.words[1:] for below in block.below if below.words[0] == "description"]
-        name = " ".join(described[0]) if described else physical
-        if name in {port.name for port in self.ports.values()}:
-            raise Unknown(block.line, f"a second interface is described as {name}")
-        port = self.ports[physical] = _Port(name, block.line, [], [], [])
+        name = self.described(physical, block)
+        port = self.ports[physical] = Port(name, block.line)
         said = {below.words for below in block.below}
         if "." in physical and not any(words[:3] == ("vlan-type", "dot1q", "vid") for words in said):
             raise Unknown(block.line, f"subinterface {physical} has no VLAN: nothing passes it")
@@ -199,7 +143,7 @@ class _Reader:
                 case ("ip", "binding", "vpn-instance", instance):
                     port.instance = instance
                 case ("bfd", "min-transmit-interval" | "min-receive-interval" | "detect-multiplier" as what, value):
-                    port.timers.append(Setting((TIMERS[what], str(int(value))), below.line))
+                    port.timers += (Setting((TIMERS[what], str(int(value))), below.line),)
                 case (("ospf" | "ospfv3"), *_):
                     pass  # when the processes are known
                 case _:
@@ -271,7 +215,7 @@ class _Reader:
                 case _:
                     raise Unknown(below.line, " ".join(below.words))
 
-    def _ospf_of(self, port: _Port, block: Block) -> None:
+    def _ospf_of(self, port: Port, block: Block) -> None:
         kind = block.words[0]
         if kind not in ("ospf", "ospfv3"):
             return
@@ -292,7 +236,7 @@ class _Reader:
                 title = f"{port.name} bfd"
                 port.settings.append(Setting((*head, "bfd"), block.line))
                 port.settings.append(Setting((*head, "bfd", "profile", title), block.line))
-                self.profiles[title] = tuple(port.timers)
+                self.profiles[title] = port.timers
             case _:
                 raise Unknown(block.line, " ".join(block.words))
 
@@ -350,7 +294,7 @@ class _Reader:
         peer = self.peers.get(address)
         match rest:
             case ["as-number", asn]:
-                self.peers[address] = _Peer(line, asn, {}, {}, {}, set())
+                self.peers[address] = Peer(line, asn)
                 return
         if peer is None:
             raise Unknown(line, f"peer {address} has no as-number yet")
@@ -416,12 +360,9 @@ class _Reader:
         if rest[0] not in ("permit", "deny"):
             raise Unknown(line, f"an entry of prefix list {name}")
         options = paired(rest[3:], {"greater-equal", "less-equal"}, line)
-        _, base, length = interval.prefix(canonical(f"{rest[1]}/{rest[2]}", family))
-        low = int(options.get("greater-equal", length))
-        high = int(options.get("less-equal", interval.BITS[family] if "greater-equal" in options else length))
-        if not length <= low <= high <= interval.BITS[family]:
-            raise Unknown(line, f"lengths of prefix list {name}")
-        entries.append(frr.PrefixEntry(number, rest[0] == "permit", family, base, length, low, high, line))
+        prefix = canonical(f"{rest[1]}/{rest[2]}", family)
+        low, high = (options.get(bound, "") for bound in ("greater-equal", "less-equal"))
+        self.entry((family, name), number, rest[0] == "permit", prefix, low, high, line)
 
     def _route_policy(self, name: str, permit: bool, number: int, block: Block) -> None:
         matches, sets = [], []
@@ -437,9 +378,7 @@ class _Reader:
                     pass
                 case _:
                     raise Unknown(below.line, " ".join(below.words))
-        if any(stanza.seq == number for stanza in self.maps.get(name, [])):
-            raise Unknown(block.line, f"node {number} of route policy {name} stands twice")
-        self.maps.setdefault(name, []).append(frr.Stanza(number, permit, block.line, tuple(matches), tuple(sets)))
+        self.stanza(name, number, permit, block.line, matches, sets, f"node {number} of route policy {name}")
 
     def _static(self, family: int, prefix: str, target: str, rest: Sequence[str], line: int) -> None:
         options = paired(rest, {"preference", "description", "tag"}, line)
@@ -489,42 +428,6 @@ class _Reader:
                 raise Unknown(line, " ".join(block.words))
 
     # Put together
-
-    def config(self, end: int) -> frr.Config:
-        """The routing as the proof computes with it."""
-        bgp = None
-        if self.bgp:
-            bgp = frr.Bgp(
-                int(self.bgp.words[1]), self.bgp.line, self.router_id, self._neighbours(), tuple(self.networks),
-                tuple(self.redistributes), tuple(self.aggregates), False, True, (),
-            )  # fmt: skip
-        maps = {name: tuple(sorted(stanzas, key=lambda s: s.seq)) for name, stanzas in self.maps.items()}
-        interfaces = {
-            port.name: frr.Interface(port.name, port.line, tuple(port.settings))
-            for port in self.ports.values()
-            if not port.instance
-        }
-        return frr.Config(
-            self.file, self.hostname,
-            {key: frr.PrefixList(key[1], key[0], tuple(sorted(e, key=lambda x: x.seq))) for key, e in self.lists.items()},
-            maps, interfaces, bgp, {family: draft for family, (_, draft) in self.processes.items()}, tuple(self.statics),
-            (), self.profiles, tuple(self.settings), {}, end,
-        )  # fmt: skip
-
-    def _neighbours(self) -> dict[str, frr.Neighbour]:
-        found = {}
-        for address, peer in self.peers.items():
-            settings = dict(peer.settings)
-            if peer.bfd:
-                title = f"peer {address}"
-                # The session's timers are those of the interface that leads to the neighbour.
-                timers = (tuple(port.timers) for port in self.ports.values() if leads(port.networks, address))
-                self.profiles[title] = next(timers, ())
-                settings["bfd"] = Setting(("neighbor", address, "bfd", "profile", title), peer.bfd)
-            found[address] = frr.Neighbour(
-                address, peer.asn, peer.line, settings, peer.policies, {}, frozenset(peer.families), peer.options
-            )
-        return found
 
     def ruleset(self, end: int) -> nftables.Ruleset:
         """The security policies of both families and the zones."""

@@ -12,17 +12,19 @@ from functools import partial
 
 import msgspec
 
-from inventory.proof import frr, interval
-from inventory.proof.blocks import Block, Unknown, each, parse, refuse
+from inventory.proof import frr, nftables
+from inventory.proof.blocks import Block, Unknown, each
+from inventory.proof.draft import OSPF4, OSPF6, Draft, Peer, Port
 from inventory.proof.frr import Setting
 from inventory.proof.reading import Reading
-from inventory.proof.words import area_number, canonical, leads, mask_length, paired, spelled
+from inventory.proof.words import area_number, canonical, mask_length, paired, spelled
 from inventory.proof.zonepairs import ZonePairs
 
 READER = "inventory/proof/iosxe.py"
 APART = "GigabitEthernet0"
 """The management port: another plane forwards for it, which the firewall does not see."""
-OSPF4, OSPF6 = ("ip", "ospf"), ("ipv6", "ospf6")
+EXTERNAL = 110
+"""Its own distance of OSPF's external routes."""
 _PLAIN = re.compile(
     r"^(version|service|aaa (new-model|authentication|authorization|accounting|session-id)|enable secret|username|clock|boot|"
     r"ip domain|ip name-server|ntp server|logging|snmp-server (group|view|user|host)|no ip http|ip ssh|no service|"
@@ -37,71 +39,24 @@ _PLAIN_BELOW = re.compile(
 
 def read(source: str, file: str) -> Reading:
     """The configuration in `source`. Raises Mistakes: JB2401, every line that cannot be read."""
-    top, faults = parse(source, "!")
-    reader = _Reader(file, faults)
-    each(top, reader.first, faults)
-    each(top, reader.second, faults)
-    end = source.count("\n") + 1
-    if not top or top[-1].words != ("end",):
-        faults.append(Unknown(end, "the text does not end with `end`: it is cut off"))
-    config = ruleset = None
-    try:
-        config = reader.config(end)
-        members = {port.name: port.zone for port in reader.ports.values() if port.zone}
-        apart = tuple(port.name for physical, port in reader.ports.items() if physical == APART)
-        ruleset = reader.zones.ruleset(end, members, apart)
-    except Unknown as error:
-        faults.append(error)
-    refuse(faults, file, READER)
-    assert config and ruleset
-    return Reading(config, ruleset)
+    return _Reader(file, []).read(source, READER, "!", "end")
 
 
-class _Port(msgspec.Struct):
-    """An interface as it is configured."""
+class _Port(Port):
+    """With its zone."""
 
-    name: str
-    """Its description: the logical name."""
-    line: int
-    settings: list[Setting]
-    instance: str = ""
     zone: str = ""
-    timers: tuple[Setting, ...] = ()
-    networks: list[str] = []
 
 
-class _Peer(msgspec.Struct):
-    line: int
-    asn: str
-    settings: dict[str, Setting]
-    policies: dict[tuple[int, str], Setting]
-    options: dict[tuple[int, str], Setting]
-    families: set[int]
-    bfd: int = 0
-
-
-class _Reader:
-    """The draft of a device. `first` reads what others refer to (interfaces, zones, processes), `second` the rest."""
+class _Reader(Draft[_Port]):
+    """The draft of a device: `first` reads interfaces, zones, processes and filters."""
 
     def __init__(self, file: str, faults: list[Unknown]) -> None:
-        self.file, self.faults = file, faults
-        self.hostname = ""
-        self.settings: list[Setting] = [Setting(("ip", "forwarding"), 1)]  # IOS-XE routes IPv4 unless told not to
-        self.ports: dict[str, _Port] = {}
+        super().__init__(file, faults)
+        self.settings = [Setting(("ip", "forwarding"), 1)]  # IOS-XE routes IPv4 unless told not to
         self.zones = ZonePairs(file, faults)
-        self.processes: dict[int, tuple[str, frr.Ospf]] = {}
-        self.lists: dict[tuple[int, str], list[frr.PrefixEntry]] = {}
-        self.maps: dict[str, list[frr.Stanza]] = {}
-        self.statics: list[frr.Static] = []
-        self.profiles: dict[str, tuple[Setting, ...]] = {}
-        self.bgp: Block | None = None
         self.handed = ""
         """The AS whose routes OSPF may take."""
-        self.router_id = ""
-        self.peers: dict[str, _Peer] = {}
-        self.networks: list[frr.Origin] = []
-        self.redistributes: list[frr.Origin] = []
-        self.aggregates: list[frr.Aggregate] = []
         self.default4 = True
         self.internal: set[int] = set()
         """Families in which routes of iBGP may be handed on."""
@@ -137,18 +92,12 @@ class _Reader:
                 self.zones.read_policy(name, block)
 
     def _process(self, family: int, process: str, block: Block) -> None:
-        if family in self.processes:
-            raise Unknown(block.line, "a second process: only one is computed")
         routers = [below.words[1] for below in block.below if below.words[:1] == ("router-id",)]
-        draft = frr.Ospf(family, block.line, routers[0] if routers else "", (), {}, {}, (), None, {}, external=110)
-        self.processes[family] = (process, draft)
+        self.process(family, process, routers[0] if routers else "", block.line, EXTERNAL)
 
     def _interface(self, physical: str, block: Block) -> None:
-        described = [below.words[1:] for below in block.below if below.words[0] == "description"]
-        name = " ".join(described[0]) if described else physical
-        if name in {port.name for port in self.ports.values()}:
-            raise Unknown(block.line, f"a second interface is described as {name}")
-        port = self.ports[physical] = _Port(name, block.line, [], networks=[])
+        name = self.described(physical, block)
+        port = self.ports[physical] = _Port(name, block.line)
         said = {below.words for below in block.below}
         if "." in physical and not any(words[:2] == ("encapsulation", "dot1Q") for words in said):
             raise Unknown(block.line, f"subinterface {physical} has no VLAN: nothing passes it")
@@ -310,7 +259,7 @@ class _Reader:
         peer = self.peers.get(address)
         match rest:
             case ["remote-as", asn]:
-                self.peers[address] = _Peer(line, asn, {}, {}, {}, set())
+                self.peers[address] = Peer(line, asn)
                 return
         if peer is None:
             raise Unknown(line, f"neighbour {address} has no remote-as yet")
@@ -386,12 +335,9 @@ class _Reader:
         if rest[0] not in ("permit", "deny"):
             raise Unknown(line, f"an entry of prefix list {name}")
         options = paired(rest[2:], {"ge", "le"}, line)
-        _, base, length = interval.prefix(canonical(rest[1], family))
-        low = int(options.get("ge", length))
-        high = int(options.get("le", interval.BITS[family] if "ge" in options else length))
-        if not length <= low <= high <= interval.BITS[family]:
-            raise Unknown(line, f"lengths of prefix list {name}")
-        entries.append(frr.PrefixEntry(number, rest[0] == "permit", family, base, length, low, high, line))
+        prefix = canonical(rest[1], family)
+        low, high = (options.get(bound, "") for bound in ("ge", "le"))
+        self.entry((family, name), number, rest[0] == "permit", prefix, low, high, line)
 
     def _route_map(self, name: str, permit: bool, number: int, block: Block) -> None:
         matches, sets = [], []
@@ -405,9 +351,7 @@ class _Reader:
                     pass
                 case _:
                     raise Unknown(below.line, " ".join(below.words))
-        if any(stanza.seq == number for stanza in self.maps.get(name, [])):
-            raise Unknown(block.line, f"entry {number} of route map {name} stands twice")
-        self.maps.setdefault(name, []).append(frr.Stanza(number, permit, block.line, tuple(matches), tuple(sets)))
+        self.stanza(name, number, permit, block.line, matches, sets, f"entry {number} of route map {name}")
 
     def _static(self, family: int, prefix: str, target: str, rest: Sequence[str], line: int) -> None:
         if len(rest) > 1 or (rest and not rest[0].isdigit()):
@@ -418,46 +362,15 @@ class _Reader:
     # Put together
 
     def config(self, end: int) -> frr.Config:
-        """The routing as the proof computes with it."""
-        bgp = None
-        if self.bgp:
-            bgp = frr.Bgp(
-                int(self.bgp.words[2]), self.bgp.line, self.router_id, self._neighbours(), tuple(self.networks),
-                tuple(self.redistributes), tuple(self.aggregates), False, True, (),
-            )  # fmt: skip
         for family, (_, draft) in self.processes.items():
             for origin in draft.redistributes:
                 if family not in self.internal:
                     what = "redistribute bgp without `bgp redistribute-internal`: eBGP alone is not computed"
                     raise Unknown(origin.line, what)
-        maps = {name: tuple(sorted(stanzas, key=lambda s: s.seq)) for name, stanzas in self.maps.items()}
-        interfaces = {
-            port.name: frr.Interface(port.name, port.line, tuple(port.settings))
-            for port in self.ports.values()
-            if not port.instance
-        }
-        return frr.Config(
-            self.file, self.hostname,
-            {key: frr.PrefixList(key[1], key[0], tuple(sorted(e, key=lambda x: x.seq))) for key, e in self.lists.items()},
-            maps, interfaces, bgp, {family: draft for family, (_, draft) in self.processes.items()}, tuple(self.statics),
-            (), self.profiles, tuple(self.settings), {}, end,
-        )  # fmt: skip
+        return super().config(end)
 
-    def _neighbours(self) -> dict[str, frr.Neighbour]:
-        found = {}
-        for address, peer in self.peers.items():
-            families = set(peer.families)
-            if self.default4 and interval.family(address) == 4:
-                families.add(4)
-            settings = dict(peer.settings)
-            if peer.bfd:
-                title = f"peer {address}"
-                # The session's timers are those of the interface that leads to the neighbour.
-                self.profiles[title] = next(
-                    (port.timers for port in self.ports.values() if leads(port.networks, address)), ()
-                )
-                settings["bfd"] = Setting(("neighbor", address, "bfd", "profile", title), peer.bfd)
-            found[address] = frr.Neighbour(
-                address, peer.asn, peer.line, settings, peer.policies, {}, frozenset(families), peer.options
-            )
-        return found
+    def ruleset(self, end: int) -> nftables.Ruleset:
+        """The zones and what goes between them."""
+        members = {port.name: port.zone for port in self.ports.values() if port.zone}
+        apart = tuple(port.name for physical, port in self.ports.items() if physical == APART)
+        return self.zones.ruleset(end, members, apart)

@@ -13,7 +13,8 @@ from functools import partial
 import msgspec
 
 from inventory.proof import frr, interval, nftables, zoned
-from inventory.proof.blocks import Block, Unknown, each, parse, refuse
+from inventory.proof.blocks import Block, Unknown, each
+from inventory.proof.draft import OSPF4, OSPF6, Draft, Peer, Port
 from inventory.proof.frr import Setting
 from inventory.proof.nftables import Match
 from inventory.proof.reading import Reading
@@ -25,7 +26,8 @@ PREFERENCES = ("20", "200", "200")
 OSPF_PREFERENCE = "110"
 """Of OSPF's inner routes, likewise. VRP's own is 10, before eBGP."""
 STATIC_PREFERENCE = 60
-OSPF4, OSPF6 = ("ip", "ospf"), ("ipv6", "ospf6")
+EXTERNAL = 150
+"""Its own distance of OSPF's external routes."""
 MANAGED: dict[str, tuple[tuple[str, int], ...]] = {
     "ssh": (("tcp", 22),), "telnet": (("tcp", 23),), "http": (("tcp", 80),), "https": (("tcp", 443), ("tcp", 8443)),
     "snmp": (("udp", 161),), "netconf": (("tcp", 830),), "ping": (("icmp", 8), ("icmpv6", 128)),
@@ -46,44 +48,14 @@ _PLAIN_BELOW = re.compile(
 
 def read(source: str, file: str) -> Reading:
     """The configuration in `source`. Raises Mistakes: JB2401, every line that cannot be read."""
-    top, faults = parse(source, "#")
-    reader = _Reader(file, faults)
-    each(top, reader.first, faults)
-    each(top, reader.second, faults)
-    end = source.count("\n") + 1
-    if not top or top[-1].words != ("return",):
-        faults.append(Unknown(end, "the text does not end with `return`: it is cut off"))
-    config = ruleset = None
-    try:
-        config, ruleset = reader.config(end), reader.ruleset()
-    except Unknown as error:
-        faults.append(error)
-    refuse(faults, file, READER)
-    assert config and ruleset
-    return Reading(config, ruleset)
+    return _Reader(file, []).read(source, READER, "#", "return")
 
 
-class _Port(msgspec.Struct):
-    """An interface as it is configured."""
+class _Port(Port):
+    """With what `service-manage` lets in."""
 
-    name: str
-    """Its description: the logical name."""
-    line: int
-    settings: list[Setting] = []
-    instance: str = ""
     managed: bool = True
-    permitted: set[str] = set()
-
-
-class _Peer(msgspec.Struct):
-    line: int
-    asn: str = ""
-    settings: dict[str, Setting] = {}
-    policies: dict[tuple[int, str], Setting] = {}
-    options: dict[tuple[int, str], Setting] = {}
-    families: set[int] = set()
-    bfd: int = 0
-    timers: tuple[Setting, ...] = ()
+    permitted: set[str] = msgspec.field(default_factory=set)
 
 
 class _Rule(msgspec.Struct):
@@ -100,30 +72,17 @@ class _Rule(msgspec.Struct):
     services: list[tuple[str, ...]] = []
 
 
-class _Reader:
-    """The draft of a device. `first` reads what others refer to (interfaces, zones, sets), `second` the rest."""
+class _Reader(Draft[_Port]):
+    """The draft of a device: `first` reads interfaces, zones, sets and processes."""
 
     def __init__(self, file: str, faults: list[Unknown]) -> None:
-        self.file, self.faults = file, faults
-        self.hostname = ""
-        self.settings: list[Setting] = [Setting(("ip", "forwarding"), 1)]  # VRP always forwards IPv4
-        self.ports: dict[str, _Port] = {}
+        super().__init__(file, faults)
+        self.settings = [Setting(("ip", "forwarding"), 1)]  # VRP always forwards IPv4
         self.zones: dict[str, dict[str, int]] = {"local": {}, "trust": {}, "untrust": {}, "dmz": {}}
         self.sets: dict[str, tuple[Block, list[str]]] = {}
         self.bfd = False
         self.basic = False
         self.untracked: set[int] = set()
-        self.processes: dict[int, tuple[str, frr.Ospf]] = {}
-        self.lists: dict[tuple[int, str], list[frr.PrefixEntry]] = {}
-        self.maps: dict[str, list[frr.Stanza]] = {}
-        self.statics: list[frr.Static] = []
-        self.profiles: dict[str, tuple[Setting, ...]] = {}
-        self.bgp: Block | None = None
-        self.router_id = ""
-        self.peers: dict[str, _Peer] = {}
-        self.networks: list[frr.Origin] = []
-        self.redistributes: list[frr.Origin] = []
-        self.aggregates: list[frr.Aggregate] = []
         self.default4 = True
         self.policy: Block | None = None
         self.rules: list[_Rule] = []
@@ -147,16 +106,10 @@ class _Reader:
                 self.sets[name] = (block, [])
                 each(block.below, self._element, self.faults)
             case ("ospf", process, "router-id", router):
-                self._process(4, process, router, block)
+                self.process(4, process, router, block.line, EXTERNAL)
             case ("ospfv3", process):
                 routers = [below.words[1] for below in block.below if below.words[:1] == ("router-id",)]
-                self._process(6, process, routers[0] if routers else "", block)
-
-    def _process(self, family: int, process: str, router: str, block: Block) -> None:
-        if family in self.processes:
-            raise Unknown(block.line, "a second process: only one is computed")
-        draft = frr.Ospf(family, block.line, router, (), {}, {}, (), None, {}, external=150)
-        self.processes[family] = (process, draft)
+                self.process(6, process, routers[0] if routers else "", block.line, EXTERNAL)
 
     def _element(self, block: Block) -> None:
         words = block.words[2:] if block.words[1].isdigit() else block.words[1:]
@@ -168,11 +121,8 @@ class _Reader:
         self.sets[name][1].append(_prefix(words, block.line))
 
     def _interface(self, physical: str, block: Block) -> None:
-        described = [below.words[1:] for below in block.below if below.words[0] == "description"]
-        name = " ".join(described[0]) if described else physical
-        if name in {port.name for port in self.ports.values()}:
-            raise Unknown(block.line, f"a second interface is described as {name}")
-        port = self.ports[physical] = _Port(name, block.line, [], permitted=set())
+        name = self.described(physical, block)
+        port = self.ports[physical] = _Port(name, block.line)
         said = {below.words for below in block.below}
         if "." in physical and not any(words[:2] == ("vlan-type", "dot1q") for words in said):
             raise Unknown(block.line, f"subinterface {physical} has no VLAN: nothing passes it")
@@ -362,7 +312,7 @@ class _Reader:
         peer = self.peers.get(address)
         match rest:
             case ["as-number", asn]:
-                self.peers[address] = _Peer(line, asn, {}, {}, {}, set())
+                self.peers[address] = Peer(line, asn)
                 return
         if peer is None:
             raise Unknown(line, f"peer {address} has no as-number yet")
@@ -373,7 +323,7 @@ class _Reader:
                 name = self.ports[physical].name
                 peer.settings["update-source"] = Setting(("neighbor", address, "update-source", name), line)
             case ["bfd", "enable"]:
-                peer.bfd = line
+                peer.bfd = line if self.bfd else 0
             case ["bfd", *timers]:
                 peer.timers = _timers(timers, line)
             case ["timer", "connect-retry", _]:
@@ -432,12 +382,9 @@ class _Reader:
         if rest[0] not in ("permit", "deny"):
             raise Unknown(line, f"an entry of prefix list {name}")
         options = paired(rest[3:], {"greater-equal", "less-equal"}, line)
-        _, base, length = interval.prefix(canonical(f"{rest[1]}/{rest[2]}", family))
-        low = int(options.get("greater-equal", length))
-        high = int(options.get("less-equal", interval.BITS[family] if "greater-equal" in options else length))
-        if not length <= low <= high <= interval.BITS[family]:
-            raise Unknown(line, f"lengths of prefix list {name}")
-        entries.append(frr.PrefixEntry(number, rest[0] == "permit", family, base, length, low, high, line))
+        prefix = canonical(f"{rest[1]}/{rest[2]}", family)
+        low, high = (options.get(bound, "") for bound in ("greater-equal", "less-equal"))
+        self.entry((family, name), number, rest[0] == "permit", prefix, low, high, line)
 
     def _route_policy(self, name: str, permit: bool, number: int, block: Block) -> None:
         matches, sets = [], []
@@ -455,9 +402,7 @@ class _Reader:
                     pass
                 case _:
                     raise Unknown(below.line, " ".join(below.words))
-        if any(stanza.seq == number for stanza in self.maps.get(name, [])):
-            raise Unknown(block.line, f"node {number} of route policy {name} stands twice")
-        self.maps.setdefault(name, []).append(frr.Stanza(number, permit, block.line, tuple(matches), tuple(sets)))
+        self.stanza(name, number, permit, block.line, matches, sets, f"node {number} of route policy {name}")
 
     def _static(self, family: int, prefix: str, target: str, rest: Sequence[str], line: int) -> None:
         options = paired(rest, {"preference", "description", "tag"}, line)
@@ -510,42 +455,10 @@ class _Reader:
     # Put together
 
     def config(self, end: int) -> frr.Config:
-        """The routing as the proof computes with it."""
-        bgp = None
-        if self.bgp:
-            bgp = frr.Bgp(
-                int(self.bgp.words[1]), self.bgp.line, self.router_id, self._neighbours(), tuple(self.networks),
-                tuple(self.redistributes), tuple(self.aggregates), False, True, (),
-            )  # fmt: skip
-            self._families(bgp)
-        maps = {name: tuple(sorted(stanzas, key=lambda s: s.seq)) for name, stanzas in self.maps.items()}
-        interfaces = {
-            port.name: frr.Interface(port.name, port.line, tuple(port.settings))
-            for port in self.ports.values()
-            if not port.instance
-        }
-        return frr.Config(
-            self.file, self.hostname,
-            {key: frr.PrefixList(key[1], key[0], tuple(sorted(e, key=lambda x: x.seq))) for key, e in self.lists.items()},
-            maps, interfaces, bgp, {family: draft for family, (_, draft) in self.processes.items()}, tuple(self.statics),
-            (), self.profiles, tuple(self.settings), {}, end,
-        )  # fmt: skip
-
-    def _neighbours(self) -> dict[str, frr.Neighbour]:
-        found = {}
-        for address, peer in self.peers.items():
-            families = set(peer.families)
-            if self.default4 and interval.family(address) == 4:
-                families.add(4)
-            settings = dict(peer.settings)
-            if peer.bfd and self.bfd:
-                title = f"peer {address}"
-                self.profiles[title] = peer.timers
-                settings["bfd"] = Setting(("neighbor", address, "bfd", "profile", title), peer.bfd)
-            found[address] = frr.Neighbour(
-                address, peer.asn, peer.line, settings, peer.policies, {}, frozenset(families), peer.options
-            )
-        return found
+        config = super().config(end)
+        if config.bgp:
+            self._families(config.bgp)
+        return config
 
     def _families(self, bgp: frr.Bgp) -> None:
         """What a condition on IPv4 does to an IPv6 route the manual does not say: a policy has one family."""
@@ -557,7 +470,7 @@ class _Reader:
                         what = f"route policy {setting.words[3]} is used for IPv{family} and asks for the other family"
                         raise Unknown(match.line, what)
 
-    def ruleset(self) -> nftables.Ruleset:
+    def ruleset(self, end: int) -> nftables.Ruleset:
         """The security policy, the zones and what goes before them."""
         if self.policy is None:
             return nftables.Ruleset(self.file, (), True)

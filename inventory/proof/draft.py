@@ -1,0 +1,182 @@
+"""What a vendor's device is configured to do, while its lines are read: what no vendor's syntax tells apart.
+
+Each vendor's reader is a `Draft` that knows its lines: they fill it, and what they come to is put together here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+import msgspec
+
+from inventory.proof import frr, interval, nftables
+from inventory.proof.blocks import Block, Unknown, each, parse, refuse
+from inventory.proof.frr import Setting
+from inventory.proof.reading import Reading
+from inventory.proof.words import leads
+
+OSPF4, OSPF6 = ("ip", "ospf"), ("ipv6", "ospf6")
+
+
+class Port(msgspec.Struct):
+    """An interface as it is configured."""
+
+    name: str
+    """Its description: the logical name."""
+    line: int
+    settings: list[Setting] = []
+    networks: list[str] = []
+    """Its addresses with their lengths."""
+    timers: tuple[Setting, ...] = ()
+    """Of BFD sessions over it, where the vendor sets them there."""
+    instance: str = ""
+
+
+class Peer(msgspec.Struct):
+    """A BGP neighbour as it is configured."""
+
+    line: int
+    asn: str
+    settings: dict[str, Setting] = {}
+    policies: dict[tuple[int, str], Setting] = {}
+    options: dict[tuple[int, str], Setting] = {}
+    families: set[int] = set()
+    bfd: int = 0
+    """The line that asks for a session; 0 without one."""
+    timers: tuple[Setting, ...] = ()
+    """Of its BFD session, where the vendor sets them here."""
+
+
+AnyPort = TypeVar("AnyPort", bound=Port)
+
+
+class Draft(ABC, Generic[AnyPort]):
+    """The draft of a device. `first` reads what others refer to (interfaces, zones, processes), `second` the rest."""
+
+    def __init__(self, file: str, faults: list[Unknown]) -> None:
+        self.file, self.faults = file, faults
+        self.hostname = ""
+        self.settings: list[Setting] = []
+        self.ports: dict[str, AnyPort] = {}
+        self.processes: dict[int, tuple[str, frr.Ospf]] = {}
+        self.lists: dict[tuple[int, str], list[frr.PrefixEntry]] = {}
+        self.maps: dict[str, list[frr.Stanza]] = {}
+        self.statics: list[frr.Static] = []
+        self.profiles: dict[str, tuple[Setting, ...]] = {}
+        self.bgp: Block | None = None
+        self.router_id = ""
+        self.peers: dict[str, Peer] = {}
+        self.networks: list[frr.Origin] = []
+        self.redistributes: list[frr.Origin] = []
+        self.aggregates: list[frr.Aggregate] = []
+        self.default4 = False
+        """Whether a neighbour with an IPv4 address takes IPv4 routes unasked."""
+
+    @abstractmethod
+    def first(self, block: Block) -> None: ...
+
+    @abstractmethod
+    def second(self, block: Block) -> None: ...
+
+    @abstractmethod
+    def ruleset(self, end: int) -> nftables.Ruleset:
+        """What the device lets through; `end`: the last line of the text. Raises Unknown."""
+
+    def read(self, source: str, reader: str, sign: str, closing: str, *, indented: bool = False) -> Reading:
+        """The configuration in `source`, whose last line is `closing`. Raises Mistakes: JB2401, every line that cannot be read."""
+        top, faults = parse(source, sign, indented=indented)
+        self.faults.extend(faults)
+        each(top, self.first, self.faults)
+        each(top, self.second, self.faults)
+        end = source.count("\n") + 1
+        if not top or top[-1].words != (closing,):
+            self.faults.append(Unknown(end, f"the text does not end with `{closing}`: it is cut off"))
+        config = ruleset = None
+        try:
+            config, ruleset = self.config(end), self.ruleset(end)
+        except Unknown as error:
+            self.faults.append(error)
+        refuse(self.faults, self.file, reader)
+        assert config and ruleset
+        return Reading(config, ruleset)
+
+    # What lines add
+
+    def described(self, physical: str, block: Block) -> str:
+        """The logical name of an interface: its description, or its own name. Raises Unknown where another has it."""
+        said = [below.words[1:] for below in block.below if below.words[0] == "description"]
+        name = " ".join(said[0]) if said else physical
+        if name in {port.name for port in self.ports.values()}:
+            raise Unknown(block.line, f"a second interface is described as {name}")
+        return name
+
+    def process(self, family: int, process: str, router: str, line: int, external: int) -> None:
+        """An OSPF process; `external`: the vendor's own distance of external routes. Raises Unknown on a second one of a family."""
+        if family in self.processes:
+            raise Unknown(line, "a second process: only one is computed")
+        draft = frr.Ospf(family, line, router, (), {}, {}, (), None, {}, external=external)
+        self.processes[family] = (process, draft)
+
+    def entry(
+        self, key: tuple[int, str], number: int, permit: bool, prefix: str, low: str, high: str, line: int
+    ) -> None:
+        """An entry of the prefix list `key`; `low`, `high`: the lengths said, empty where none. Raises Unknown."""
+        family, name = key
+        _, base, length = interval.prefix(prefix)
+        least = int(low or length)
+        most = int(high or (interval.BITS[family] if low else length))
+        if not length <= least <= most <= interval.BITS[family]:
+            raise Unknown(line, f"lengths of prefix list {name}")
+        self.lists[key].append(frr.PrefixEntry(number, permit, family, base, length, least, most, line))
+
+    def stanza(
+        self, name: str, number: int, permit: bool, line: int, matches: Sequence[Setting], sets: Sequence[Setting],
+        title: str,
+    ) -> None:  # fmt: skip
+        """A stanza of a route policy; `title` names it in the vendor's words. Raises Unknown where its number is taken."""
+        if any(stanza.seq == number for stanza in self.maps.get(name, [])):
+            raise Unknown(line, f"{title} stands twice")
+        self.maps.setdefault(name, []).append(frr.Stanza(number, permit, line, tuple(matches), tuple(sets)))
+
+    # Put together
+
+    def config(self, end: int) -> frr.Config:
+        """The routing as the proof computes with it. Raises Unknown."""
+        bgp = None
+        if self.bgp:
+            bgp = frr.Bgp(
+                int(self.bgp.words[-1]), self.bgp.line, self.router_id, self._neighbours(), tuple(self.networks),
+                tuple(self.redistributes), tuple(self.aggregates), False, True, (),
+            )  # fmt: skip
+        maps = {name: tuple(sorted(stanzas, key=lambda s: s.seq)) for name, stanzas in self.maps.items()}
+        interfaces = {
+            port.name: frr.Interface(port.name, port.line, tuple(port.settings))
+            for port in self.ports.values()
+            if not port.instance
+        }
+        return frr.Config(
+            self.file, self.hostname,
+            {key: frr.PrefixList(key[1], key[0], tuple(sorted(e, key=lambda x: x.seq))) for key, e in self.lists.items()},
+            maps, interfaces, bgp, {family: draft for family, (_, draft) in self.processes.items()}, tuple(self.statics),
+            (), self.profiles, tuple(self.settings), {}, end,
+        )  # fmt: skip
+
+    def _neighbours(self) -> dict[str, frr.Neighbour]:
+        found = {}
+        for address, peer in self.peers.items():
+            families = set(peer.families)
+            if self.default4 and interval.family(address) == 4:
+                families.add(4)
+            settings = dict(peer.settings)
+            if peer.bfd:
+                title = f"peer {address}"
+                # Else the session's timers are those of the interface that leads to the neighbour.
+                over = (port.timers for port in self.ports.values() if leads(port.networks, address))
+                self.profiles[title] = peer.timers or next(over, ())
+                settings["bfd"] = Setting(("neighbor", address, "bfd", "profile", title), peer.bfd)
+            found[address] = frr.Neighbour(
+                address, peer.asn, peer.line, settings, peer.policies, {}, frozenset(families), peer.options
+            )
+        return found
