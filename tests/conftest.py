@@ -1,24 +1,31 @@
 """What holds for every test: nothing is skipped, a folder's labs run one after the other, the long ones run when they are asked for."""
 
 import os
-from collections.abc import Generator, Sequence
-from pathlib import Path
+from collections.abc import Generator
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
-# Folders whose tests bring up machines: one worker does all of a folder, so that they share a lab or take turns.
+# Folders whose tests bring up machines: one worker does them all, one lab after the other.
 LABS = {"backup", "full", "pilot", "playbooks", "stacks", "twin"}
 
 # bench/ is run by `./run bench`; full/ by `./run test --full`.
 collect_ignore = ["bench"] + ([] if os.environ.get("JINBAO_FULL") == "1" else ["full"])
 
 
-@pytest.hookimpl(tryfirst=True)  # before the workers read the groups
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        if folder in LABS:
-            item.add_marker(pytest.mark.xdist_group(folder))
+class LabsTogether(LoadScopeScheduling):
+    """The labs are one unit of work; every other test is one of its own."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = nodeid.removeprefix("tests/").partition("/")[0]
+        return "labs" if folder in LABS else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LabsTogether:
+    """For `--numprocesses`: the marks that xdist has for this are lost in pytest 9.2."""
+    return LabsTogether(config, log)
 
 
 def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
