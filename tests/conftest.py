@@ -14,7 +14,7 @@ LABS = {"backup", "full", "pilot", "playbooks", "stacks", "twin"}
 collect_ignore = ["bench"] + ([] if os.environ.get("JINBAO_FULL") == "1" else ["full"])
 
 
-class LabsTogether(LoadScopeScheduling):
+class LabsTogether(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
     """The labs are one unit of work; every other test is one of its own."""
 
     def _split_scope(self, nodeid: str) -> str:

@@ -49,30 +49,33 @@ def of(device: Device, wanted: Expected, ruleset: Ruleset, whole: dict[int, Inte
     def title(name: str) -> object:
         return names.interfaces.get(name, name)
 
-    said: list[object] = [device.role, [[title(name), title(kind), _meaning(name)] for name, kind in wanted.interfaces]]
+    digest = hashlib.sha256()
+
+    def say(part: list[object]) -> None:
+        # One part after the other: with a thousand lines there are millions of pairs.
+        digest.update(msgspec.msgpack.encode(part))
+
+    say([device.role, [[title(name), title(kind), _meaning(name)] for name, kind in wanted.interfaces]])
     for family in (4, 6):
-        said.append(
-            [names.span(family, whole[family]), *(names.span(family, span) for span in own_addresses(device, family))]
-        )
-    lists: dict[int, list[object]] = {}
+        say([names.span(family, whole[family]), *(names.span(family, span) for span in own_addresses(device, family))])
+    lists: dict[int, int] = {}
     for key, boxes in wanted.boxes.items():
         if id(boxes) not in lists:
-            lists[id(boxes)] = [
-                [names.all(key[3], box.sources), names.all(key[3], box.targets), box.optional] for box in boxes
-            ]
-        said.append([key[0], title(key[1]), title(key[2]), key[3:], lists[id(boxes)]])
-    said.append([ruleset.flushes, sorted(ruleset.untracked)])
+            lists[id(boxes)] = len(lists)
+            say([[names.all(key[3], box.sources), names.all(key[3], box.targets), box.optional] for box in boxes])
+        say([key[0], title(key[1]), title(key[2]), key[3:], lists[id(boxes)]])
+    say([ruleset.flushes, sorted(ruleset.untracked)])
     for table in ruleset.tables:
         for chain in table.chains.values():
-            said.append([table.family, table.name, chain.name, chain.type, chain.hook, chain.priority, chain.policy])
+            say([table.family, table.name, chain.name, chain.type, chain.hook, chain.priority, chain.policy])
             for rule in chain.rules:
                 matches = [_match(names, filled(table, match)) for match in rule.matches]
                 branches = [
                     [_match(names, filled(table, match)), action, target] for match, action, target in rule.branches
                 ]
-                said.append([matches, rule.action, rule.target, rule.limited, rule.key, branches])
-    said.append(_structure(names.spans))
-    return hashlib.sha256(msgspec.msgpack.encode(said)).hexdigest()
+                say([matches, rule.action, rule.target, rule.limited, rule.key, branches])
+    say(_structure(names.spans))
+    return digest.hexdigest()
 
 
 def _meaning(name: str) -> str:
