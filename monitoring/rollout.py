@@ -14,7 +14,7 @@ from ip_plan.network import Network
 from ip_plan.plan import Plan
 from ip_plan.regions import Region
 from monitoring import catalogue as catalogues
-from monitoring import milestones
+from monitoring import members, milestones
 from monitoring.catalogue import Attestation, Milestone
 from monitoring.checks import run as checks
 from monitoring.evidence import log, verify, witness
@@ -90,7 +90,7 @@ def status(
     attestations: Iterable[Attestation] = (),
     groups: Mapping[str, str] | None = None,
     witnessed: str = "not-asked",
-    keys: milestones.Keys | None = None,
+    keys: members.Keys | None = None,
 ) -> Status:
     """Judge every milestone on the entries of `verdict` and gather what the views show. Raises nothing."""
     entries = [entry for entry in verdict.entries if entry.record.target == target]

@@ -158,10 +158,10 @@ def test_words_exist_for_every_state() -> None:
     from typing import get_args
 
     from ground.record import Result
-    from monitoring import catalogue, milestones
+    from monitoring import catalogue, members, milestones
 
     assert set(page.STATES) == set(get_args(milestones.Standing))
-    assert set(page.COLUMNS) == set(get_args(milestones.State))
+    assert set(page.COLUMNS) == set(get_args(members.State))
     assert set(page.OPERATING) == set(get_args(milestones.Operating))
     assert set(page.RESULTS) == set(get_args(Result))
     assert set(page.DECIDED) == set(get_args(catalogue.DecidedBy))
