@@ -25,18 +25,8 @@ def peers() -> None:
     if stamp.exists() and stamp.read_text() == LOCK.read_text():
         return
     print("installing the locked peers", file=sys.stderr)
-    uv = str(Path(sys.executable).parent / "uv")
-    if not (PEERS / "bin" / "python").exists():
-        subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(PEERS)], check=True)
-    line = [
-        uv,
-        "pip",
-        "sync",
-        "--quiet",
-        "--system-certs",
-        "--python",
-        str(PEERS / "bin" / "python"),
-        "--require-hashes",
-    ]
-    subprocess.run([*line, str(LOCK)], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--clear", str(PEERS)], check=True)
+    # pip follows the settings of this machine: its index, certificates and timeouts.
+    line = [sys.executable, "-m", "pip", "--python", str(PEERS / "bin" / "python"), "install", "--quiet"]
+    subprocess.run([*line, "--require-hashes", "--only-binary", ":all:", "-r", str(LOCK)], check=True)
     stamp.write_text(LOCK.read_text())
