@@ -25,13 +25,13 @@ def sets(
     """A setting with one value: a new one replaces the old one; `undo` asks for no value, and takes whichever it has."""
     return (
         Effect(mode, f"{words} ({value})", erases=(as_said(words),), needs=needs, spares=spares),
-        takes(mode, f"{undo} {words}( .*)?", as_said(words), spares=spares),
+        takes(mode, f"{undo} {words}( .*)?", as_said(words), spares=spares, needs=needs),
     )
 
 
 def switch(mode: str, words: str, *, undo: str = "no", needs: tuple[str, ...] = ()) -> tuple[Effect, Effect]:
     """Something that is on or off."""
-    return Effect(mode, words, needs=needs), takes(mode, f"{undo} {words}", as_said(words))
+    return Effect(mode, words, needs=needs), takes(mode, f"{undo} {words}", as_said(words), needs=needs)
 
 
 def as_said(words: str) -> str:

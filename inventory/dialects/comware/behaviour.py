@@ -79,7 +79,12 @@ _TOP = (
         enters="route-policy",
         instead=r"route-policy \1 (permit|deny) node \2",
     ),
-    Effect("", r"undo route-policy (\S+) (permit|deny) node (\d+)", writes="", drops=r"route-policy \1 \2 node \3"),
+    Effect(
+        "",
+        r"undo route-policy (\S+)(?: permit| deny)? node (\d+)",
+        writes="",
+        drops=r"route-policy \1 (permit|deny) node \2",
+    ),
     *sets("route-policy", "apply (local-preference|cost)", r"\d+"),
     Effect("", "security-policy (?:ip|ipv6)", enters="security-policy"),
     Effect("security-policy", r"rule \d+ name (\S+)", enters="rule", instead=r"rule \d+ name \1"),

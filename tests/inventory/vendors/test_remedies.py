@@ -18,6 +18,7 @@ from inventory.dialects.comware.running import DIALECT as COMWARE
 from inventory.dialects.iosxe.running import DIALECT as IOSXE
 from inventory.dialects.vrp.running import DIALECT as VRP
 from inventory.render import render
+from inventory.routing import Routing
 from tests.inventory.vendors import plans
 from tests.inventory.vendors.test_readers import EVERY, WRITERS, filters, intent, routings
 
@@ -63,17 +64,19 @@ def test_a_device_that_nobody_configured_is_brought_up(rendered: tuple[str, dict
         assert not holds(DIALECTS[vendor], text, text).commands
 
 
+def runnable(routing: Routing) -> Routing:
+    """The same as a device can run it: of two routes to one prefix over one next hop it has one."""
+    statics = {(static.prefix, static.via): static for static in routing.statics}
+    return msgspec.structs.replace(routing, statics=tuple(statics.values()))
+
+
 @EVERY
 @given(data=st.data())
 @settings(max_examples=10, deadline=None)
 def test_one_random_intent_is_made_of_another(vendor: str, data: st.DataObject) -> None:
     texts = []
     for _ in range(2):
-        routing = data.draw(routings())
-        # Of two routes to one prefix over one next hop a device has one.
-        statics = {(static.prefix, static.via): static for static in routing.statics}
-        routing = msgspec.structs.replace(routing, statics=tuple(statics.values()))
-        made = intent(vendor, routing, data.draw(filters(False)), "router")
+        made = intent(vendor, runnable(data.draw(routings())), data.draw(filters(False)), "router")
         texts.append(WRITERS[vendor](made)[0].content)
     holds(DIALECTS[vendor], *texts)
 
