@@ -8,7 +8,7 @@ Command = tuple[str, ...]
 """Words; `{base}` is a folder that the preparation shares with the runs, `{out}` one that is fresh for each run."""
 
 WORK: Command = ("{python}", "-m", "tests.bench.work")
-PEERS = ("networklab", "octodns")
+PEERS = ("annet", "hier-config", "networklab", "octodns")
 """Packages of peers.lock whose versions stand in the table."""
 
 
@@ -74,6 +74,25 @@ def _spokes(command: str) -> tuple[Size, ...]:
 def _mixed(province: str) -> tuple[Command, ...]:
     """A plan with vendors' devices, compiled: the nation's, or of one province."""
     return (_work("mixed", "{base}/plan", *filter(None, [province])), _work("compile", "{base}/plan", "{base}"))
+
+
+def _drifted(dialect: str, command: Command, few: int, many: int) -> tuple[Size, ...]:
+    return tuple(
+        Size(f"{dialect}, hub of {number} offices", command, (_work("drift", "{base}", str(number), dialect),))
+        for number in (few, many)
+    )
+
+
+VRP, IOSXE = ("vrp", 40, 398), ("iosxe", 15, 155)
+"""Dialect, and how many offices make a hub of 1,000 to 1,500 lines and one of 10,000."""
+
+
+def _remedied(dialect: str, few: int, many: int) -> tuple[Size, ...]:
+    return _drifted(dialect, _work("remedy", "{base}", dialect), few, many)
+
+
+def _peer(script: str, dialect: str, few: int, many: int) -> tuple[Size, ...]:
+    return _drifted(dialect, ("{peers}", f"tests/bench/{script}", "{base}/pair.json"), few, many)
 
 
 def _evidence(command: str, prepare: bool) -> tuple[Size, ...]:
@@ -202,6 +221,12 @@ ROWS: tuple[Row, ...] = (
         ),
         note="one prefix-list entry or route in twenty is missing, and every second preference is another",
     ),
+    Row("remediate-vrp", "the same for a hub in VRP: parsed, compared, ordered, applied there and back", "line", _remedied(*VRP)),
+    Row("remediate-vrp-annet", "the same pair in Annet: parsed, compared, ordered; nothing applied", "line",
+        _peer("peer_annet.py", *VRP), beside="remediate-vrp"),
+    Row("remediate-iosxe", "the same for a hub in IOS-XE", "line", _remedied(*IOSXE)),
+    Row("remediate-iosxe-hier-config", "the same pair in hier_config: parsed, compared, ordered by weights; nothing applied", "line",
+        _peer("peer_hier_config.py", *IOSXE), beside="remediate-iosxe"),
     Row("evidence-append", "append to the evidence log, 100 records at a time, each time on the disk", "record",
         _evidence("append", False)),
     Row("evidence-verify", "hash the evidence log again from its first line", "record", _evidence("verify", True)),

@@ -17,11 +17,21 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ground.record import Record
+    from inventory.dialect import Dialect
     from ip_plan.network import Network
 
 TARGET = "twin:bench"
 BATCH = 100
 """Records a check run hands to the log at once, in the order of magnitude."""
+
+
+def vendor(dialect: str) -> list[dict[str, str]]:
+    """The rows that make every routing device one file of this dialect; hosts stay Debian. None for FRR."""
+    if dialect not in MODELS:
+        return []
+    centre, office = MODELS[dialect]
+    roles = (("router", centre), ("firewall", centre), ("access", office))
+    return [{"role": role, "dialect": dialect, "model": model, "reason": "bench"} for role, model in roles]
 
 
 def compile(plan: str, state: str) -> int:
@@ -37,18 +47,15 @@ def cut(folder: str, province: str) -> int:
     return 2
 
 
-VENDOR = [
-    {"role": role, "dialect": "vrp", "model": model, "reason": "bench"}
-    for role, model in (("router", "usg6655e"), ("firewall", "usg6655e"), ("access", "usg6525e"))
-]
-"""Every routing device is one file; hosts stay Debian."""
+MODELS = {"vrp": ("usg6655e", "usg6525e"), "iosxe": ("c8300-1n1s-6t", "c8300-1n1s-6t")}
+"""Vendor → the models of centres and of offices."""
 
 
 def mixed(folder: str, province: str = "") -> int:
     """Write the plan of the nation, or of one province and the ministry, with vendors' devices; rows."""
     scope: object = [{"region": "000000"}, {"region": province, "below": True}] if province else "all"
-    _plan(Path(folder), scope, devices=VENDOR)
-    return len(VENDOR)
+    _plan(Path(folder), scope, devices=vendor("vrp"))
+    return len(vendor("vrp"))
 
 
 def _plan(folder: Path, scope: object, divisions: str = "divisions", devices: object = None) -> None:
@@ -99,7 +106,7 @@ def nation(folder: str, devices: str = "") -> int:
     from importlib.resources import files
 
     plan = Path(folder)
-    _plan(plan, "all", "regions.csv", VENDOR if devices else None)
+    _plan(plan, "all", "regions.csv", vendor("vrp") if devices else None)
     text = (files("ip_plan") / "plans" / "divisions" / "regions.csv").read_text("utf-8")
     (plan / "regions.csv").write_text(text, "utf-8")
     return text.count("\n") - 1
@@ -315,7 +322,7 @@ def status(state: str) -> int:
     return found.ground.count
 
 
-def spokes_plan(folder: str, number: str) -> int:
+def spokes_plan(folder: str, number: str, dialect: str = "frr") -> int:
     """Write a plan of the ministry, Hebei, Baoding and so many of its offices as one-router sites; its divisions are its own."""
     from importlib.resources import files
 
@@ -324,7 +331,7 @@ def spokes_plan(folder: str, number: str) -> int:
     offices = [row for row in rows if row[0].startswith("1306") and row[2] in ("county", "township")][: int(number)]
     listed = [row for row in rows if row[0] in ("000000", "130000", "130600")] + offices
     plan = Path(folder, "plan")
-    _plan(plan, "all", "regions.csv")
+    _plan(plan, "all", "regions.csv", vendor(dialect))
     with (plan / "regions.csv").open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream, lineterminator="\n").writerows([header, *sorted(listed)])
     return len(listed)
@@ -338,33 +345,45 @@ def spokes(folder: str, state: str) -> int:
     return renderer.write(Path(state, "build"), _network(state), lab=False).devices
 
 
-def drift(folder: str, number: str) -> int:
+def drift(folder: str, number: str, dialect: str = "frr") -> int:
     """Render the hub of so many spokes, and beside it what it runs after changes by hand; lines."""
     import re
 
-    spokes_plan(folder, number)
+    spokes_plan(folder, number, dialect)
     spokes(folder, f"{folder}/ours")
-    (hub,) = Path(folder, "ours", "build").glob("130600-r1/files/etc/frr/frr.conf")
-    rendered = hub.read_text()
-    lines = rendered.replace("local-preference 100", "local-preference 150").splitlines(keepends=True)
-    listed = [at for at, line in enumerate(lines) if re.match(r"ip(v6)? (prefix-list|route) ", line)]
+    rendered = Path(folder, "ours", "build", "130600-r1", "files", _dialect(dialect).target[1:]).read_text()
+    running = re.sub("(local-preference|apply local-preference) 100", r"\1 150", rendered)
+    lines = running.splitlines(keepends=True)
+    listed = [
+        at
+        for at, line in enumerate(lines)
+        if re.match(r"(ip|ipv6) (prefix-list|ip(v6)?-prefix|route|route-static) ", line)
+    ]
     for at in reversed(listed[::20]):
         del lines[at]
+    running = "".join(lines)
     Path(folder, "rendered.conf").write_text(rendered)
-    Path(folder, "running.conf").write_text("".join(lines))
+    Path(folder, "running.conf").write_text(running)
+    Path(folder, "pair.json").write_text(json.dumps([[dialect, running, rendered]]))
     return len(lines)
 
 
-def remedy(folder: str) -> int:
+def remedy(folder: str, dialect: str = "frr") -> int:
     """The commands from what the hub runs to what was rendered, shown on the simulated device; lines."""
     from inventory import acceptance
-    from inventory.dialects.frr.running import DIALECT as FRR
 
     running, rendered = (Path(folder, f"{name}.conf").read_text() for name in ("running", "rendered"))
-    found = acceptance.remedy(FRR, "130600-r1", running, rendered, "running.conf")
+    found = acceptance.remedy(_dialect(dialect), "130600-r1", running, rendered, "running.conf")
     if not found.commands or found.mistakes:
         sys.exit(f"no commands: {found.mistakes[:3]}")
     return len(rendered.splitlines())
+
+
+def _dialect(name: str) -> Dialect:
+    from importlib import import_module
+
+    found: Dialect = import_module(f"inventory.dialects.{name}.running").DIALECT
+    return found
 
 
 def netlab_plan(folder: str, number: str) -> int:

@@ -89,8 +89,9 @@ class Draw:
         return {"kind": "move", "region": region.code, "to": to.code} if to else None
 
     def _merge(self) -> Row | None:
-        region, into = self._one("county"), self._one("county")
-        return {"kind": "merge", "region": region.code, "into": into.code} if region.code != into.code else None
+        region = self._one("county")
+        beside = [row for row in self.rows.values() if row.parent == region.parent and row.code != region.code]
+        return {"kind": "merge", "region": region.code, "into": self.random.choice(beside).code} if beside else None
 
     def _split(self) -> Row:
         township = self._one("township")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -36,7 +37,7 @@ def convert(data: Path, table: Path) -> list[dict[str, Any]]:
         for city in province["cities"].values():
             now.update((code[:6], name) for name, code in city["counties"].items() if code[:2] not in OUTSIDE)
     towns = {
-        code[:6]: set(found["townships"])
+        code[:6]: {_bare(code, name) for name in found["townships"]}
         for code, found in json.loads((data / "townships_v1.json").read_text("utf-8")).items()
         if isinstance(found, dict) and "townships" in found
     }
@@ -61,8 +62,8 @@ def convert(data: Path, table: Path) -> list[dict[str, Any]]:
         for name, code in sorted(below[county].items()):
             if county in towns and name in towns[county]:
                 continue
-            if county not in towns and county not in gone:
-                continue
+            # Of some counties the package has no townships: what they lost shows only in a county that is new.
+            hidden = county not in towns and county not in gone
             upper = old[county]["parent"]
             there = [
                 other
@@ -70,7 +71,7 @@ def convert(data: Path, table: Path) -> list[dict[str, Any]]:
                 if other != county
                 and name in towns[other]
                 and name not in below[other]
-                and (other in new or old.get(other, {}).get("parent") == upper)
+                and (other in new or (not hidden and old.get(other, {}).get("parent") == upper))
                 and other[: 4 if other[:2] != "50" else 2] == county[: 4 if other[:2] != "50" else 2]
             ]
             if len(there) == 1:
@@ -94,6 +95,11 @@ def convert(data: Path, table: Path) -> list[dict[str, Any]]:
         if into:
             rows.append({"kind": "merge", "region": county, "into": into[0]})
     return [{**row, "since": DAY, "reason": SAID} for row in rows]
+
+
+def _bare(code: str, name: str) -> str:
+    """A town's name; of the Corps without the regiment or farm in front, which the table does not have."""
+    return re.sub("^.+(团|总场|农场|牧场)(?=.+镇$)", "", name) if code.startswith("6590") else name
 
 
 def main() -> None:
