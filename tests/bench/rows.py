@@ -83,8 +83,8 @@ def _drifted(dialect: str, command: Command, few: int, many: int) -> tuple[Size,
     )
 
 
-VRP, IOSXE = ("vrp", 40, 398), ("iosxe", 15, 155)
-"""Dialect, and how many offices make a hub of 1,000 to 1,500 lines and one of 10,000."""
+VRP, IOSXE = ("vrp", 40, 385), ("iosxe", 15, 155)
+"""Dialect, and how many offices make a hub of about 1,000 lines and one of about 10,000; the city has 385."""
 
 
 def _remedied(dialect: str, few: int, many: int) -> tuple[Size, ...]:
