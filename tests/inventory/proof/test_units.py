@@ -85,10 +85,10 @@ def test_lines_to_two_provinces_exchanged_at_the_ministry_are_found(tree: Tree) 
     one, other = (path.read_text() for path in paths)
     told = [re.findall(r"^Address=.*$", text, re.MULTILINE) for text in (one, other)]
     assert len(told[0]) == len(told[1]) == 2
-    for path, text, mine, theirs in ((paths[0], one, *told), (paths[1], other, *reversed(told))):
-        for before, after in zip(mine, theirs, strict=True):
+    for at, text in enumerate((one, other)):
+        for before, after in zip(told[at], told[1 - at], strict=True):
             text = text.replace(before, after)
-        path.write_text(text)
+        paths[at].write_text(text)
     try:
         found = tree.prove().findings
     finally:
