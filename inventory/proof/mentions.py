@@ -93,7 +93,10 @@ class Sieve:
 
     def owner(self, *marks: Mark) -> str | None:
         """The branch that all of `marks` that are anybody's belong to. Several branches in one line make each of them odd."""
-        found = {self.own.of[mark] for mark in marks if mark in self.own.of}
+        of = self.own.of
+        if len(marks) == 1:
+            return of.get(marks[0])
+        found = {of[mark] for mark in marks if mark in of}
         if len(found) > 1:
             for site in found:
                 self.own.branches[site].odd = True

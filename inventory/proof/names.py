@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -69,6 +70,7 @@ def _addresses(services: Iterable[Service]) -> set[str]:
     return {text for service in services for text in (normal(service.v4), normal(service.v6))}
 
 
+@lru_cache(maxsize=200_000)
 def normal(address: str) -> str:
     """An address in its shortest form."""
     return interval.text(interval.number(address), interval.family(address))

@@ -19,7 +19,7 @@ import msgspec
 
 from ground import files, work
 from ground.mistake import Mistake
-from inventory.proof import folding, forms, interval, mentions, names, proving, texts, units
+from inventory.proof import branches, folding, forms, interval, mentions, names, proving, texts, units
 from inventory.proof.decide import World
 from inventory.proof.finding import Against, Finding
 from inventory.proof.forms import Store
@@ -140,7 +140,7 @@ def shard(context: Context, name: str) -> Part:
             bench = _Bench(context, name, key, same)
             part = bench.prove(before.proved)
         finally:
-            for cache in (interval.number, interval.interval, interval.prefix):
+            for cache in (interval.number, interval.interval, interval.prefix, branches.address, names.normal):
                 cache.cache_clear()
     if place is not None:
         files.write(place, msgspec.msgpack.encode(Kept(key, bench.looks, part.proved)), durable=False)
@@ -160,20 +160,14 @@ def seal(folder: str, sources: Iterable[str]) -> tuple[bytes, int]:
     """(what the files in a folder look like, the time of their newest change, ns).
 
     Of each its number, size and time of change: whoever writes a file cannot set the time of its last change (`st_ctime`), so what
-    reads otherwise than it was read looks otherwise.
+    reads otherwise than it was read looks otherwise. Where one is not there, all are `absent`.
     """
-    seen: list[int] = []
-    newest = 0
-    for source in sources:
-        try:
-            s = os.stat(f"{folder}/{source}")
-        except OSError:
-            seen += (0, 0, 0)
-            continue
-        changed = s.st_ctime_ns
-        seen += (s.st_ino, s.st_size, changed)
-        newest = max(newest, changed)
-    return hashlib.blake2b(struct.pack(f"{len(seen)}Q", *seen), digest_size=16).digest(), newest
+    try:
+        found = [os.stat(f"{folder}/{source}") for source in sources]
+    except OSError:
+        return b"absent", 0
+    seen = [number for s in found for number in (s.st_ino, s.st_size, s.st_ctime_ns)]
+    return hashlib.blake2b(struct.pack(f"{len(seen)}Q", *seen), digest_size=16).digest(), max(seen[2::3])
 
 
 class _Bench:

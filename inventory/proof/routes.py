@@ -59,7 +59,7 @@ class Wire(msgspec.Struct, frozen=True):
     b: tuple[str, str]
 
 
-class Path(msgspec.Struct, frozen=True):
+class Path(msgspec.Struct, frozen=True, cache_hash=True):
     """A BGP route of one device."""
 
     local_pref: int
