@@ -181,9 +181,13 @@ def _read(ground: Ground, device: Device, family: int, address: int) -> bool:
 def needs(world: World, ground: Ground, mine: Collection[str] | None = None) -> list[Need]:
     """Every destination that rows ask for, seen from the device that the opener's (and the answerer's) zone hangs on.
 
-    `mine`: only between sites of which one has such a device.
+    `mine`: only between the sites of these devices and those that serve them, where a line to below can lead astray.
     """
     network = world.network
+    sites: set[str] = set()
+    if mine is not None:
+        near = [network.sites[key] for key in {network.devices[name].site for name in mine if name in network.devices}]
+        sites = {key for site in near for key in (site.key, site.parent)}
     found: dict[tuple[str, int, int], Need] = {}
     gate = {}
     for site in network.sites.values():
@@ -223,7 +227,7 @@ def needs(world: World, ground: Ground, mine: Collection[str] | None = None) -> 
             for other in network.related(site, flow.relation):
                 if not flow.between(site, other):
                     continue
-                if mine is not None and not any(name in mine for each in (site, other) for name in each.devices):
+                if mine is not None and not (site.key in sites and other.key in sites):
                     continue
                 for family in (4, 6):
                     sources, targets = (
@@ -291,7 +295,7 @@ def judge(
 ) -> tuple[list[Finding], dict[Need, routes.Way]]:  # fmt: skip
     """Every destination out of reach, on a detour, or lost when a line is cut; and the way to each with everything up.
 
-    `mine`: only to and from sites that have one of these devices.
+    `mine`: only between the sites of these devices and those that serve them.
     """
     network, ground = world.network, routed.ground
     found: list[Finding] = []
