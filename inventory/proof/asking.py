@@ -23,8 +23,8 @@ def whole(plan: str, at: str, state: Path, build: Path | None, fresh: bool) -> V
         done: list[str] = []
 
         def each(part: national.Part) -> None:
-            done.extend(part.unit)
-            step(f"{len(done)} provinces: {' '.join(part.unit)}{'' if part.anew else ' unchanged'}")
+            done.append(part.shard)
+            step(f"{len(done)} provinces: {part.shard}{'' if part.anew else ' unchanged'}")
 
         kept = None if fresh else state / "proofs" / outcome.plan
         return seen(national.prove(outcome.network, folder, kept=kept, each=each), folder)

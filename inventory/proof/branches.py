@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -129,6 +130,7 @@ def _fixed(value: object) -> Any:
     return value
 
 
+@lru_cache(maxsize=200_000)
 def address(text: str) -> tuple[int, int, int] | None:
     """(family, first, last) of an address or prefix, None for other text. An address of an interface stands for itself."""
     if not text or not (text[0].isdigit() or ":" in text) or not ("." in text or ":" in text):

@@ -20,7 +20,7 @@ import msgspec
 from inventory.proof import interval
 from inventory.proof.branches import Branch, Template, branches, joined, template
 from inventory.proof.interval import Interval
-from inventory.proof.mentions import Sieve, owners
+from inventory.proof.mentions import Outer, Sieve, owners
 from inventory.proof.texts import Reading, Text
 from ip_plan.network import Device, Network, Service, Shard, Site
 
@@ -78,11 +78,12 @@ def forest(spans: Iterable[Interval]) -> Forest:
 
 def fold(
     network: Network, loaded: Mapping[str, dict[str, Text]], read: Callable[[str, dict[str, Text]], Reading], kept: int = KEPT,
-    keep: Collection[str] = (),
+    keep: Collection[str] = (), beyond: Outer | None = None,
 ) -> Folded:  # fmt: skip
     """The Network and what was read of its devices, with at most `kept` branches of each kind, and the sites `keep`.
 
-    `loaded`: device → its texts; `read` reads them: of a branch that is left out none is read.
+    `loaded`: device → its texts; `read` reads them: of a branch that is left out none is read. `beyond`: what is said by devices
+    that are not among `loaded`.
     """
     found = {key: branch for key, branch in branches(network).items() if all(name in loaded for name in branch.devices)}
     inner = {name for branch in found.values() for name in branch.devices}
@@ -108,6 +109,8 @@ def fold(
         forms[branch.site] = tuple(listed)
     stray = Sieve(own, Reading("", {}))
     stray.free = free
+    if beyond:
+        beyond.stray(stray)
     for made in (made for fitting in templates.values() for made in fitting):
         for mark in made.marks:
             stray.stray(mark)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
@@ -56,6 +56,33 @@ def owners(found: dict[str, Branch]) -> Owners:
     return Owners(found, of, {family: [row[0] for row in rows] for family, rows in outer.items()}, outer)
 
 
+class Outer(msgspec.Struct, frozen=True):
+    """What devices say that lie beyond the branches' own centre: they have no business with one of them."""
+
+    names: frozenset[str]
+    spans: dict[int, list[tuple[int, int]]]
+
+    def stray(self, sieve: Sieve) -> None:
+        """Whatever it says of a branch makes that one unlike others; its addresses count as far as they meet a branch's."""
+        for name in self.names & sieve.own.of.keys():
+            sieve.stray(name)
+        for family, spans in self.spans.items():
+            rows = sieve.own.spans[family]
+            if rows:
+                low, high = rows[0][0], rows[-1][1]
+                for first, last in spans:
+                    if first <= high and last >= low:
+                        sieve.stray((family, first, last))
+
+
+def outer(readings: Iterable[Reading]) -> Outer:
+    """Everything that is named in these readings."""
+    marks = _named(list(readings))
+    names = frozenset(mark for mark in marks if isinstance(mark, str))
+    spans = {mark for mark in marks if not isinstance(mark, str)} | {span for name in names if (span := address(name))}
+    return Outer(names, {of: sorted(span[1:] for span in spans if span[0] == of) for of in (4, 6)})
+
+
 class Sieve:
     """Takes apart what one device says: what is said of a branch, and what is left when some branches are gone."""
 
@@ -66,7 +93,10 @@ class Sieve:
 
     def owner(self, *marks: Mark) -> str | None:
         """The branch that all of `marks` that are anybody's belong to. Several branches in one line make each of them odd."""
-        found = {self.own.of[mark] for mark in marks if mark in self.own.of}
+        of = self.own.of
+        if len(marks) == 1:
+            return of.get(marks[0])
+        found = {of[mark] for mark in marks if mark in of}
         if len(found) > 1:
             for site in found:
                 self.own.branches[site].odd = True
@@ -190,7 +220,7 @@ class Sieve:
                 )
                 self.say(site, "unit", self.place(site, unit.name), lines)
         # What is left when every branch is gone must speak of none.
-        for mark in _walk(self.without(self.own.branches.keys())):
+        for mark in _named(self.without(self.own.branches.keys())):
             self.stray(mark)
 
     def stray(self, mark: Mark) -> None:
@@ -397,25 +427,25 @@ def _marks(match: nftables.Match) -> list[Mark]:
     return []
 
 
-def _walk(value: object) -> Iterator[Mark]:
+def _named(read: object) -> set[Mark]:
     """Every name and address in what was read."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, frr.PrefixEntry):
-        yield _reach(value)
-    elif isinstance(value, nftables.Match):
-        yield from _marks(value)
-    elif isinstance(value, Reading):
-        for part in (value.frr, value.nftables, value.units):
-            yield from _walk(part)
-    elif isinstance(value, msgspec.Struct):
-        for field in value.__struct_fields__:
-            if field not in ("file", "hostname", "comment"):
-                yield from _walk(getattr(value, field))
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _walk(key)
-            yield from _walk(inner)
-    elif isinstance(value, tuple | list | frozenset):
-        for inner in value:
-            yield from _walk(inner)
+    found: set[Mark] = set()
+    left = [read]
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            found.add(value)
+        elif isinstance(value, tuple | list | frozenset):
+            left += value
+        elif isinstance(value, nftables.Match):
+            found.update(_marks(value))
+        elif isinstance(value, frr.PrefixEntry):
+            found.add(_reach(value))
+        elif isinstance(value, Reading):
+            left += (value.frr, value.nftables, value.units)
+        elif isinstance(value, msgspec.Struct):
+            left += [getattr(value, f) for f in value.__struct_fields__ if f not in ("file", "hostname", "comment")]
+        elif isinstance(value, dict):
+            left += value
+            left += value.values()
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -41,6 +42,16 @@ def known(network: Network) -> dict[str, tuple[str, str]]:
     return found
 
 
+def _named(network: Network) -> tuple[dict[str, tuple[str, str]], dict[str, str]]:
+    """(names, pointers) of a Network."""
+    memory = network.memory["proof.names"]
+    if not memory:
+        names = known(network)
+        memory["names"] = names
+        memory["pointers"] = {zonefile.pointer(text): name for name, pair in names.items() for text in pair if text}
+    return memory["names"], memory["pointers"]
+
+
 def servers(network: Network, site: Site) -> list[Service]:
     """The name services of a site."""
     return [s for zone in site.zones for s in network.services_at.get((site.key, zone.name), ()) if "udp/53" in s.ports]
@@ -59,6 +70,7 @@ def _addresses(services: Iterable[Service]) -> set[str]:
     return {text for service in services for text in (normal(service.v4), normal(service.v6))}
 
 
+@lru_cache(maxsize=200_000)
 def normal(address: str) -> str:
     """An address in its shortest form."""
     return interval.text(interval.number(address), interval.family(address))
@@ -104,8 +116,7 @@ def prove(network: Network, readings: Mapping[str, Reading], foreign: Sequence[H
             zones[zone.name] = held
             others.discard(zone.name)
     own = [held for name, held in zones.items() if name not in others]
-    names = known(network)
-    pointers = {zonefile.pointer(address): name for name, pair in names.items() for address in pair if address}
+    names, pointers = _named(network)
     ttls = Counter(entry.ttl for held in own for entry in held.file.entries)
     usual = ttls.most_common(1)[0][0] if ttls else 0
     mails = Counter(entry.data.split()[1] for held in own for entry in held.file.entries if entry.type == "SOA")
@@ -231,14 +242,21 @@ def _missing(
             Finding(code, held.file.file, line, held.device, what, "Render the zone again, or add the record.")
         )
 
-    for name, pair in names.items():
+    own = tuple(f".{zone}" for zone in zones if zone not in others and zone != ".")
+
+    def inside(listed: Iterable[str]) -> list[str]:
+        return [name for name in listed if name.endswith(own) or name in zones]
+
+    for name in inside(names):
+        pair = names[name]
         zone = _deepest(name, zones)
         if zone is None or zone == "." or zone in others:
             continue
         for kind, address in (("A", pair[0]), ("AAAA", pair[1])):
             if address and (name, kind, normal(address)) not in have[zone]:
                 lacks("JB2422", zone, name, kind, normal(address))
-    for pointer, name in pointers.items():
+    for pointer in inside(pointers):
+        name = pointers[pointer]
         zone = _deepest(pointer, zones)
         if zone and zone != "." and zone not in others and (pointer, "PTR", name) not in have[zone]:
             lacks("JB2423", zone, pointer, "PTR", name)

@@ -1,18 +1,17 @@
-"""The proof of a whole plan, province by province in processes, joined where they meet: at the ministry.
+"""The proof of a whole plan, unit by unit, province by province in processes.
 
-No row connects two provinces, and no province hears of another but by the supernet: what each tells the ministry, and what the
-ministry tells and takes on each line, is held against the ledger prefix by prefix. So a province is proved together with the
-ministry's devices, whose view of it is part of the text; and the ministry together with the centres of all provinces and the
-heads of their zones. Memory follows the largest province.
+A unit is a centre with the offices that it serves: see `units`. What was found of one is kept with what it rests on: the plan, and
+the content of the texts. Where neither changed it is not proved again, and files that look as they did are not read again either.
+Memory follows the largest province.
 """
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import os
+import struct
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
@@ -20,22 +19,64 @@ import msgspec
 
 from ground import files, work
 from ground.mistake import Mistake
-from inventory.proof import folding, forms, interval, names, proving, texts
+from inventory.proof import branches, folding, forms, interval, mentions, names, proving, texts, units
 from inventory.proof.decide import World
 from inventory.proof.finding import Against, Finding
 from inventory.proof.forms import Store
+from inventory.proof.mentions import Outer
 from inventory.proof.names import Held
 from inventory.proof.proving import Known, Verdict
-from inventory.proof.texts import Text
-from ip_plan.network import Index, Network, load
+from inventory.proof.texts import Reading, Text
+from inventory.proof.units import Unit
+from ip_plan.network import Index, load
 
 NATION = "00"
 """The ministry's shard."""
 STEP = 100_000_000
 """Nanoseconds in which two changes of a file may get the same time: a file system's clock goes in steps of a few ms."""
-
-
 _FACE = ("/etc/frr/frr.conf", *texts.WHOLE)
+"""What a device says on its lines, for those at their other ends."""
+
+
+class Proved(msgspec.Struct, frozen=True):
+    """What was found about one unit."""
+
+    key: str
+    """Of all that it rests on."""
+    verdict: Verdict
+    heads: tuple[Held, ...]
+    """Its zones, as those above delegate them."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """What was found about one province, or about the ministry."""
+
+    shard: str
+    proved: dict[str, Proved]
+    """By unit."""
+    anew: tuple[str, ...] = ()
+    """The units that were proved now; of the others nothing that they rest on has changed since they were."""
+
+
+class Look(msgspec.Struct, frozen=True, array_like=True):
+    """What a device's files looked like, and what stood in them."""
+
+    sources: tuple[str, ...]
+    """Paths below the device's folder."""
+    seal: bytes
+    """See `seal`; empty: they changed just before they were read."""
+    digest: bytes
+    """Of all its texts."""
+    face: bytes
+    """Of its routing alone."""
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A part with what it rests on."""
+
+    key: str = ""
+    looks: dict[str, Look] = {}
+    proved: dict[str, Proved] = {}
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -45,38 +86,21 @@ class Context(msgspec.Struct, frozen=True):
     build: Path
     kept: Path | None = None
     """Folder of verdicts and forms that were kept, of this program only."""
-    said: str = ""
-    """Key of what the plan says to all provinces."""
-
-    def key(self, unit: Sequence[str]) -> str:
-        """Key of what a unit is proved of, its texts apart."""
-        shards = [files.sha256((self.network / f"{shard}.json").read_bytes()) for shard in (NATION, *unit)]
-        return files.sha256(" ".join([self.said, *shards]).encode())
-
-
-class Part(msgspec.Struct, frozen=True):
-    """What was found about one province, or about the ministry."""
-
-    unit: tuple[str, ...]
-    """Its shards."""
-    verdict: Verdict
     heads: tuple[Held, ...] = ()
-    """Its zones, as the ministry delegates them."""
-    faces: dict[str, dict[str, Text]] = {}
-    """Routing of the devices that lines of the ministry lead to, as text."""
-    anew: bool = True
-    """Whether anything was proved; False: nothing that it rests on has changed since it was."""
+    """The zones of the shards below."""
+    forms: Store = msgspec.field(default_factory=Store)
+
+    def key(self, name: str) -> str:
+        """Key of what a shard is proved of, texts apart."""
+        index = _index(self.network)
+        plan = msgspec.json.encode([index.meta, index.flows], order="deterministic")
+        shards = [index.shards.get(each, "") for each in (NATION, name)]
+        heads = files.sha256(msgspec.msgpack.encode(self.heads))
+        return files.sha256(" ".join([files.sha256(plan), *shards, str(self.build), heads]).encode())
 
 
-class Kept(msgspec.Struct, frozen=True):
-    """A verdict with what it rests on."""
-
-    key: str
-    files: tuple[str, ...]
-    """Every file that was read, and every tree that was looked for."""
-    seal: str
-    """What the files were: see `seal`."""
-    part: Part
+def _index(network: Path) -> Index:
+    return msgspec.json.decode((network / "index.json").read_bytes(), type=Index)
 
 
 def prove(
@@ -87,150 +111,160 @@ def prove(
 
     `kept`: where verdicts are kept; what nothing has changed under is not proved again.
     """
-    index = msgspec.json.decode((network / "index.json").read_bytes(), type=Index)
-    said = files.sha256(msgspec.json.encode([index.meta, index.flows], order="deterministic"))
-    context = Context(network, build, kept / forms.program()[:16] if kept else None, said)
-    units = together(network)
-    largest = sorted(units, key=lambda unit: -sum((network / f"{shard}.json").stat().st_size for shard in unit))
-    parts = work.spread(province, context, largest, executor, each)
-    if (network / f"{NATION}.json").exists():
-        parts.append(ministry(context, parts))
+    place = kept / forms.program()[:16] if kept else None
+    context = Context(network, build, place, forms=Store(place / "forms" if place else None, {}))
+    shards = _index(network).shards
+    provinces = [name for name in shards if name != NATION]
+    largest = sorted(provinces, key=lambda name: -(network / f"{name}.json").stat().st_size)
+    parts = work.spread(shard, context, largest, executor, each)
+    if NATION in shards:
+        heads = tuple(held for part in parts for proved in part.proved.values() for held in proved.heads)
+        parts.append(shard(msgspec.structs.replace(context, heads=heads), NATION))
         each(parts[-1])
-    return joined(part.verdict for part in parts)
+    return joined(proved.verdict for part in parts for proved in part.proved.values())
 
 
-def together(network: Path) -> list[tuple[str, ...]]:
-    """The provinces, each a unit of its own unless addresses of one are served in another: a region that moved between them."""
-    index = msgspec.json.decode((network / "index.json").read_bytes(), type=Index)
-    shards = [shard for shard in index.shards if shard != NATION]
-    sites = msgspec.json.Decoder(_Sites)
-    home: dict[str, str] = {}
-    holders: dict[str, set[str]] = {}
-    for shard in shards:
-        data = (network / f"{shard}.json").read_bytes()
-        if data.count(b'"holder":"') > data.count(b'"holder":""'):
-            for site in sites.decode(data).sites:
-                if site.holder:
-                    holders.setdefault(shard, set()).add(site.holder)
-    for shard in shards if holders else ():
-        home.update((site.key, shard) for site in sites.decode((network / f"{shard}.json").read_bytes()).sites)
-    unit = {shard: {shard} for shard in shards}
-    for shard, keys in holders.items():
-        for other in {home[key] for key in keys if key in home}:
-            if unit[other] is not unit[shard]:
-                unit[shard] |= unit[other]
-                for each in unit[shard]:
-                    unit[each] = unit[shard]
-    return sorted({tuple(sorted(shards)) for shards in unit.values()})
-
-
-class _Site(msgspec.Struct):
-    key: str
-    holder: str = ""
-
-
-class _Sites(msgspec.Struct):
-    sites: list[_Site]
-
-
-def province(context: Context, unit: tuple[str, ...]) -> Part:
-    """One unit, in whatever process."""
-    return _kept(context, unit, (), lambda seen: _province(context, unit, seen))
-
-
-def ministry(context: Context, parts: Sequence[Part]) -> Part:
-    """The ministry, with what `parts` show of the provinces."""
-    shown = files.sha256(msgspec.msgpack.encode([[part.heads, part.faces] for part in parts]))
-    return _kept(context, (NATION,), (shown,), lambda seen: _ministry(context, parts, seen))
-
-
-def _kept(context: Context, unit: tuple[str, ...], words: tuple[str, ...], make: Callable[[list[str]], Part]) -> Part:
-    """The part that was kept while all it rests on is as it was; else a new one. `make` notes the files that it reads."""
-    if context.kept is None:
-        return make([])
-    place = context.kept / f"{'+'.join(unit)}.verdict"
-    key = files.sha256(" ".join([context.key(unit), str(context.build), *words]).encode())
-    try:
-        kept = msgspec.msgpack.decode(place.read_bytes(), type=Kept)
-    except (OSError, msgspec.MsgspecError):
-        kept = None
-    if kept is not None and kept.key == key and seal(kept.files)[0] == kept.seal:
-        return kept.part
-    begun = time.time_ns()
-    seen: list[str] = []
-    part = make(seen)
-    sealed, newest = seal(seen)
-    # What changed just before it was read could change again within the clock's step, and look the same.
-    if newest < begun - STEP:
-        kept = Kept(key, tuple(seen), sealed, msgspec.structs.replace(part, anew=False))
-        files.write(place, msgspec.msgpack.encode(kept), durable=False)
+def shard(context: Context, name: str) -> Part:
+    """One province, or the ministry, in whatever process."""
+    place = context.kept / f"{name}.verdict" if context.kept else None
+    before, key = _before(place), context.key(name)
+    same = {
+        device: look
+        for device, look in before.looks.items()
+        if look.seal and seal(f"{context.build}/{device}", look.sources)[0] == look.seal
+    }
+    if before.key == key and before.proved and len(same) == len(before.looks):
+        return Part(name, before.proved)
+    with work.uncollected():
+        try:
+            bench = _Bench(context, name, key, same)
+            part = bench.prove(before.proved)
+        finally:
+            for cache in (interval.number, interval.interval, interval.prefix, branches.address, names.normal):
+                cache.cache_clear()
+    if place is not None:
+        files.write(place, msgspec.msgpack.encode(Kept(key, bench.looks, part.proved)), durable=False)
     return part
 
 
-def seal(paths: Iterable[str]) -> tuple[str, int]:
-    """(what the files are, as a hash; the time of their newest change, ns).
-
-    Of each its number, size, times of change: whoever writes a file cannot set the time of its last change (`st_ctime`), so what
-    reads otherwise than it was read looks otherwise.
-    """
-    found = hashlib.sha256()
-    newest = 0
-    for path in paths:
-        try:
-            s = os.stat(path)
-        except OSError:
-            found.update(b"-")
-            continue
-        newest = max(newest, s.st_ctime_ns)
-        found.update(b"%d %d %d %d %d;" % (s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns))
-    return found.hexdigest(), newest
-
-
-def _load(context: Context, network: Network, seen: list[str]) -> dict[str, dict[str, Text]]:
-    seen += [f"{context.build}/{name}/tree.json" for name in network.devices]
-    loaded = proving.load(network, context.build)
-    seen += [text.path for given in loaded.values() for text in given.values()]
-    return loaded
-
-
-def _forms(context: Context) -> Store:
-    return Store(context.kept / "forms" if context.kept else None, {})
-
-
-def _province(context: Context, unit: tuple[str, ...], seen: list[str]) -> Part:
-    gc.disable()
+def _before(place: Path | None) -> Kept:
+    if place is None:
+        return Kept()
     try:
-        network = load(context.network, [NATION, *unit])
-        mine = {device.name for shard in network.shards if shard.province != NATION for device in shard.devices}
-        loaded = _load(context, network, seen)
-        few = folding.fold(network, loaded, texts.read)
-        known = Known(World(few.network), few.readings, forms=_forms(context))
-        proof = proving.judged(known, network, len(mine & loaded.keys()), few.alike, mine)
-        ends = {link.b for link in few.network.links.values() if link.a in network.devices and link.a not in mine}
-        return Part(
-            unit,
-            _plain(proof),
-            names.heads(network, {name: reading for name, reading in few.readings.items() if name in mine}),
-            {
-                name: {target: text for target, text in loaded[name].items() if target in _FACE}
-                for name in sorted(ends & loaded.keys())
-            },
-        )
-    finally:
-        gc.enable()
-        for cache in (interval.number, interval.interval, interval.prefix):
-            cache.cache_clear()
+        return msgspec.msgpack.decode(place.read_bytes(), type=Kept)
+    except (OSError, msgspec.MsgspecError):
+        return Kept()
 
 
-def _ministry(context: Context, parts: Sequence[Part], seen: list[str]) -> Part:
-    network = load(context.network, [NATION])
-    loaded = _load(context, network, seen)
-    readings = {name: texts.read(name, given) for name, given in loaded.items()}
-    heads = [held for part in parts for held in part.heads]
-    faces = {name: texts.read(name, given) for part in parts for name, given in part.faces.items()}
-    known = Known(World(network), readings, forms=_forms(context))
-    proof = proving.judged(known, network, len(loaded), mine=network.devices.keys(), foreign=heads, faces=faces)
-    return Part((NATION,), _plain(proof))
+def seal(folder: str, sources: Iterable[str]) -> tuple[bytes, int]:
+    """(what the files in a folder look like, the time of their newest change, ns).
+
+    Of each its number, size and time of change: whoever writes a file cannot set the time of its last change (`st_ctime`), so what
+    reads otherwise than it was read looks otherwise. Where one is not there, all are `absent`.
+    """
+    try:
+        found = [os.stat(f"{folder}/{source}") for source in sources]
+    except OSError:
+        return b"absent", 0
+    seen = [number for s in found for number in (s.st_ino, s.st_size, s.st_ctime_ns)]
+    return hashlib.blake2b(struct.pack(f"{len(seen)}Q", *seen), digest_size=16).digest(), max(seen[2::3])
+
+
+class _Bench:
+    """One shard at work: each text is read once, and parsed once."""
+
+    def __init__(self, context: Context, name: str, key: str, looks: dict[str, Look]) -> None:
+        self.context, self.key = context, key
+        self.begun = time.time_ns()
+        self.network = load(context.network, {NATION, name})
+        self.shard = next(shard for shard in self.network.shards if shard.province == name)
+        self.known = looks
+        self.looks: dict[str, Look] = {}
+        self.texts: dict[str, dict[str, Text]] = {}
+        self.readings: dict[str, Reading] = {}
+        self.beyond: dict[tuple[str, ...], Outer] = {}
+
+    def look(self, device: str) -> Look:
+        """The device as it is now."""
+        if device not in self.looks:
+            self.looks[device] = self.known.get(device) or self._looked(device)
+        return self.looks[device]
+
+    def _looked(self, device: str) -> Look:
+        given = self.load(device)
+        folder = f"{self.context.build}/{device}"
+        sources = ("tree.json", *(text.path.removeprefix(f"{folder}/") for text in given.values()))
+        found, newest = seal(folder, sources)
+        # What changed just before it was read could change again within the clock's step, and look the same.
+        sound = newest < self.begun - STEP
+        return Look(sources, found if sound else b"", _digest(given, given), _digest(given, _FACE))
+
+    def load(self, device: str) -> dict[str, Text]:
+        """The texts of a device; none without a tree."""
+        if device not in self.texts:
+            folder = self.context.build / device
+            self.texts[device] = texts.load(folder) if os.path.exists(f"{folder}/tree.json") else {}
+        return self.texts[device]
+
+    def read(self, device: str, given: dict[str, Text]) -> Reading:
+        """What the texts of a device say."""
+        if device not in self.readings:
+            self.readings[device] = texts.read(device, given)
+        return self.readings[device]
+
+    def readings_of(self, devices: Iterable[str]) -> dict[str, Reading]:
+        """What the texts of these say, as far as they have any."""
+        return {name: self.read(name, given) for name in devices if (given := self.load(name))}
+
+    def prove(self, before: dict[str, Proved]) -> Part:
+        """Every unit, those below first; what stands in `before` and rests on the same is taken from there."""
+        proved: dict[str, Proved] = {}
+        anew = []
+        for unit in (listed := units.units(self.network, self.shard)):
+            mine = _devices(self, unit.sites)
+            above = _devices(self, unit.above)
+            faces = sorted(link.b for link in self.network.links.values() if link.a in mine and link.b not in mine)
+            heads = [h for other in listed if unit.name in other.above for h in proved[other.name].heads]
+            said = [
+                self.key, unit.name, [self.look(device).digest for device in (*mine, *above)],
+                [self.look(device).face for device in faces], heads,
+            ]  # fmt: skip
+            key = files.sha256(msgspec.msgpack.encode(said))
+            have = before.get(unit.name)
+            if have is None or have.key != key:
+                have = self._unit(unit, key, mine, above, faces, (*self.context.heads, *heads))
+                anew.append(unit.name)
+            proved[unit.name] = have
+            for device in mine:
+                self.texts.pop(device, None)
+                if device not in faces:
+                    self.readings.pop(device, None)
+        return Part(self.shard.province, proved, tuple(anew))
+
+    def _unit(
+        self, unit: Unit, key: str, mine: Collection[str], above: Collection[str], faces: Sequence[str], heads: Sequence[Held]
+    ) -> Proved:  # fmt: skip
+        outer = self.readings_of(above)
+        if unit.above not in self.beyond:
+            self.beyond[unit.above] = mentions.outer(outer.values())
+        network = units.within(self.network, self.shard, unit)
+        loaded = {name: given for name in mine if (given := self.load(name))}
+        few = folding.fold(network, loaded, self.read, beyond=self.beyond[unit.above])
+        known = Known(World(few.network), {**outer, **few.readings}, forms=self.context.forms)
+        proof = proving.judged(known, self.network, len(loaded), few.alike, mine, heads, self.readings_of(faces))
+        own = {name: reading for name, reading in few.readings.items() if name in mine}
+        return Proved(key, _plain(proof), names.heads(self.network, own))
+
+
+def _devices(bench: _Bench, sites: Collection[str]) -> dict[str, None]:
+    """The devices of these sites, in order."""
+    found = (device for site in sorted(sites) for device in bench.network.sites[site].devices)
+    return dict.fromkeys(found)
+
+
+def _digest(given: dict[str, Text], targets: Iterable[str]) -> bytes:
+    said = [[target, given[target].content] for target in targets if target in given]
+    return hashlib.blake2b(msgspec.msgpack.encode(said), digest_size=16).digest()
 
 
 def _plain(proof: proving.Proof) -> Verdict:
@@ -240,7 +274,7 @@ def _plain(proof: proving.Proof) -> Verdict:
 
 
 def joined(verdicts: Iterable[Verdict]) -> Verdict:
-    """The verdicts on the parts as one. A finding about a line between two of them is said once."""
+    """The verdicts on the parts as one. What two of them say of a line or a connection between them is said once."""
     listed = list(verdicts)
     findings: set[Finding] = {finding for verdict in listed for finding in verdict.findings}
     mistakes: dict[Mistake, None] = {mistake: None for verdict in listed for mistake in verdict.mistakes}
@@ -248,8 +282,11 @@ def joined(verdicts: Iterable[Verdict]) -> Verdict:
     for verdict in listed:
         for each in verdict.against:
             key = (each.row, each.source, each.target)
-            if key not in against or each.rendered:
-                against[key] = each
+            if key in against:
+                other = against[key]
+                places = tuple(dict.fromkeys((*other.places, *each.places)))
+                each = msgspec.structs.replace(each, rendered=each.rendered and other.rendered, places=places)
+            against[key] = each
     return Verdict(
         tuple(sorted(findings, key=lambda f: (f.file, f.line, f.code, f.found))),
         tuple(mistakes),

@@ -46,7 +46,7 @@ Field = Literal[
 ]
 
 
-class Match(msgspec.Struct, frozen=True):
+class Match(msgspec.Struct, frozen=True, cache_hash=True):
     """One condition. Names (interfaces, protocols, states) are in `names`, numbers and addresses in `spans`."""
 
     field: Field
@@ -87,7 +87,7 @@ class Chain(msgspec.Struct, frozen=True):
     policy_line: int = 0
 
 
-class Set(msgspec.Struct, frozen=True):
+class Set(msgspec.Struct, frozen=True, cache_hash=True):
     """A named set of addresses, ports, names …"""
 
     name: str
@@ -631,8 +631,8 @@ def _values(field: Field, of: int | str, values: Sequence[str], negated: bool, l
     """The condition that `field` is one of `values`."""
     try:
         if field in ("saddr", "daddr"):
-            spans = tuple(sorted(interval.interval(value) for value in values))
-            if any(interval.family(value.partition("-")[0]) != of for value in values):
+            spans = tuple(sorted([interval.interval(value) for value in values]))
+            if any([interval.family(value) != of for value in values]):
                 raise ValueError(f"an address of the other family in {', '.join(values)}")
             return Match(field, negated, spans=spans, family=int(of))
         if field in ("sport", "dport", "hoplimit"):

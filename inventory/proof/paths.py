@@ -7,7 +7,7 @@ cut. What one device's own text says wrongly is found in `lines.py`.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -53,8 +53,13 @@ def wires(network: Network, nodes: Mapping[str, Node]) -> list[Wire]:
     ]
 
 
-def compute(world: World, readings: Mapping[str, Reading], *, cut: bool = True) -> tuple[Routed, list[Finding]]:
-    """The routes of all devices, with everything up and (`cut`) with each redundant line cut, and what sessions lack."""
+def compute(
+    world: World, readings: Mapping[str, Reading], *, cut: bool = True, mine: Collection[str] | None = None
+) -> tuple[Routed, list[Finding]]:  # fmt: skip
+    """The routes of all devices, with everything up and (`cut`) with each redundant line cut, and what sessions lack.
+
+    `mine`: only what these lack is told, and only lines cut that end at one of them or join devices of one site.
+    """
     network = world.network
     nodes = {}
     for reading in readings.values():
@@ -65,6 +70,9 @@ def compute(world: World, readings: Mapping[str, Reading], *, cut: bool = True) 
     agreed, faults = routes.sessions(ground)
     found = []
     for fault in faults:
+        # Of a line that leads to nothing that was read, its own end tells nothing wrong.
+        if mine is not None and fault.device not in mine:
+            continue
         config = nodes[fault.device].config
         # The other end may simply not be in the tree.
         neighbour = (
@@ -79,10 +87,11 @@ def compute(world: World, readings: Mapping[str, Reading], *, cut: bool = True) 
         found.append(Finding("JB2412", config.file, fault.line, fault.device, fault.what, fault.cure))
     memo: routes.Memo = {}
     base = routes.compute(ground, agreed, memo=memo)
+    apart = _bridges(ground) if cut else set()
     without = {
         wire.id: routes.compute(ground, agreed, frozenset({wire.id}), base, memo)
-        for wire in ground.wires
-        if cut and _redundant(ground, wire)
+        for wire in (ground.wires if mine is None else _concerning(ground, mine))
+        if cut and wire.id not in apart
     }
     return Routed(ground, base, without), found
 
@@ -97,20 +106,51 @@ def _absent(world: World, name: str, address: str, nodes: Mapping[str, Node]) ->
     return any(other not in nodes and text and spelled(text) == wanted for other, text in far)
 
 
-def _redundant(ground: Ground, wire: Wire) -> bool:
-    """Whether its two ends stay joined without it."""
-    joined: dict[str, set[str]] = {}
-    for other in ground.wires:
-        if other.id != wire.id:
-            joined.setdefault(other.a[0], set()).add(other.b[0])
-            joined.setdefault(other.b[0], set()).add(other.a[0])
-    seen, todo = {wire.a[0]}, [wire.a[0]]
-    while todo:
-        for name in joined.get(todo.pop(), ()):
-            if name not in seen:
-                seen.add(name)
-                todo.append(name)
-    return wire.b[0] in seen
+def _concerning(ground: Ground, mine: Collection[str]) -> list[Wire]:
+    """The wires that end at one of `mine`, and those inside the sites that such wires lead to."""
+
+    def sites(wire: Wire) -> set[str]:
+        return {ground.nodes[name].site for name, _ in (wire.a, wire.b)}
+
+    near = [wire for wire in ground.wires if wire.a[0] in mine or wire.b[0] in mine]
+    around = set().union(*map(sites, near))
+    inside = [wire for wire in ground.wires if wire not in near and len(sites(wire)) == 1 and sites(wire) <= around]
+    return near + inside
+
+
+def _bridges(ground: Ground) -> set[str]:
+    """The wires without which their two ends are not joined any more."""
+    joined: dict[str, list[tuple[str, str]]] = {}
+    for wire in ground.wires:
+        joined.setdefault(wire.a[0], []).append((wire.b[0], wire.id))
+        joined.setdefault(wire.b[0], []).append((wire.a[0], wire.id))
+    found: set[str] = set()
+    order: dict[str, int] = {}
+    low: dict[str, int] = {}
+    for start in joined:
+        if start in order:
+            continue
+        order[start] = low[start] = len(order)
+        way = [(start, "", iter(joined[start]))]
+        while way:
+            name, entry, rest = way[-1]
+            for other, wire_id in rest:
+                if wire_id == entry:
+                    continue
+                if other in order:
+                    low[name] = min(low[name], order[other])
+                    continue
+                order[other] = low[other] = len(order)
+                way.append((other, wire_id, iter(joined[other])))
+                break
+            else:
+                way.pop()
+                if way:
+                    above = way[-1][0]
+                    low[above] = min(low[above], low[name])
+                    if low[name] > order[above]:
+                        found.add(entry)
+    return found
 
 
 class Need(msgspec.Struct, frozen=True):
@@ -138,9 +178,16 @@ def _read(ground: Ground, device: Device, family: int, address: int) -> bool:
     return not names or (device.name, names[0]) in ground.ends
 
 
-def needs(world: World, ground: Ground) -> list[Need]:
-    """Every destination that rows ask for, seen from the device that the opener's (and the answerer's) zone hangs on."""
+def needs(world: World, ground: Ground, mine: Collection[str] | None = None) -> list[Need]:
+    """Every destination that rows ask for, seen from the device that the opener's (and the answerer's) zone hangs on.
+
+    `mine`: only between the sites of these devices and those that serve them, where a line to below can lead astray.
+    """
     network = world.network
+    sites: set[str] = set()
+    if mine is not None:
+        near = [network.sites[key] for key in {network.devices[name].site for name in mine if name in network.devices}]
+        sites = {key for site in near for key in (site.key, site.parent)}
     found: dict[tuple[str, int, int], Need] = {}
     gate = {}
     for site in network.sites.values():
@@ -179,6 +226,8 @@ def needs(world: World, ground: Ground) -> list[Need]:
         for site in network.sites.values():
             for other in network.related(site, flow.relation):
                 if not flow.between(site, other):
+                    continue
+                if mine is not None and not (site.key in sites and other.key in sites):
                     continue
                 for family in (4, 6):
                     sources, targets = (
@@ -241,11 +290,16 @@ class _Steps:
         return routes.Way(tuple(devices), tuple(passed), "delivered")
 
 
-def judge(world: World, routed: Routed) -> tuple[list[Finding], dict[Need, routes.Way]]:
-    """Every destination out of reach, on a detour, or lost when a line is cut; and the way to each with everything up."""
+def judge(
+    world: World, routed: Routed, mine: Collection[str] | None = None
+) -> tuple[list[Finding], dict[Need, routes.Way]]:  # fmt: skip
+    """Every destination out of reach, on a detour, or lost when a line is cut; and the way to each with everything up.
+
+    `mine`: only between the sites of these devices and those that serve them.
+    """
     network, ground = world.network, routed.ground
     found: list[Finding] = []
-    wanted = needs(world, ground)
+    wanted = needs(world, ground, mine)
     steps = _Steps(ground, routed.tables)
     ways = {need: steps.way(need) for need in wanted}
     said: set[tuple[str, str, str]] = set()
@@ -283,11 +337,15 @@ def judge(world: World, routed: Routed) -> tuple[list[Finding], dict[Need, route
                 what = f"{need.site} reaches {need.target} ({text}) over the {link.rank} line {passed} while the {better} is up"
                 report(need, way, "JB2418", what, "Prefer the primary line at both ends.", routed.tables)
                 break
+    over: dict[str, list[Need]] = {}
+    for need, way in ways.items():
+        for passed in way.wires if way.end == "delivered" else ():
+            over.setdefault(passed, []).append(need)
     for wire_id, tables in routed.cuts.items():
         later = _Steps(ground, tables)
-        for need, way in ways.items():
+        for need in over.get(wire_id, ()):
             hangs = ground.ends.get(ground.owner.get((need.family, need.address), ("", "")))
-            if wire_id in way.wires and way.end == "delivered" and (hangs is None or hangs[0] != wire_id):
+            if hangs is None or hangs[0] != wire_id:
                 after = later.way(need)
                 if after.end != "delivered":
                     text = interval.text(need.address, need.family)

@@ -126,15 +126,14 @@ def judged(
     findings += known.names[1]
     said = tuple((n, r.frr, r.units) for n, r in everything.items() if world.devices[n].role != "host")
     if known.routed is None or not _same(known.routed[0], said):
-        routed, faults = paths.compute(world, everything)
-        lost, ways = paths.judge(world, routed)
-        # Of a line that leads to nothing that was read, its own end tells nothing wrong.
-        known.routed = (said, routed, [f for f in faults if mine is None or f.subject in mine] + lost, ways)
+        routed, faults = paths.compute(world, everything, mine=mine)
+        lost, ways = paths.judge(world, routed, mine)
+        known.routed = (said, routed, faults + lost, ways)
     findings += known.routed[2]
     unique = sorted(set(findings), key=lambda f: (f.file, f.line, f.code, f.found))
     ways = known.routed[3]
     return Proof(
-        tuple(unique), tuple(mistakes), tuple(_against(network, readings, unique)), devices, questions,
+        tuple(unique), tuple(mistakes), tuple(_against(network, readings, unique, mine)), devices, questions,
         len(ways) * (1 + len(known.routed[1].cuts)), dict(alike), everything, known.routed[1], ways,
     )  # fmt: skip
 
@@ -172,7 +171,9 @@ def _same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
     )
 
 
-def _against(network: Network, readings: dict[str, Reading], findings: list[Finding]) -> Iterator[Against]:
+def _against(
+    network: Network, readings: dict[str, Reading], findings: list[Finding], mine: Collection[str] | None
+) -> Iterator[Against]:  # fmt: skip
     """Each connection opened against its data, by name: one for each pair of services."""
     for flow in network.flows:
         if flow.verdict != "allow" or flow.data != "against":
@@ -180,6 +181,8 @@ def _against(network: Network, readings: dict[str, Reading], findings: list[Find
         for site in network.sites.values():
             for other in network.related(site, flow.relation):
                 if not flow.between(site, other):
+                    continue
+                if mine is not None and not any(name in mine for each in (site, other) for name in each.devices):
                     continue
                 for one in _services(network, site, flow.from_zone, flow.from_service):
                     for two in _services(network, other, flow.to_zone, flow.to_service):

@@ -59,7 +59,7 @@ class Wire(msgspec.Struct, frozen=True):
     b: tuple[str, str]
 
 
-class Path(msgspec.Struct, frozen=True):
+class Path(msgspec.Struct, frozen=True, cache_hash=True):
     """A BGP route of one device."""
 
     local_pref: int
@@ -833,9 +833,9 @@ def _bgp(
 
 
 def _rank(path: Path, cost: int, address: str) -> tuple[object, ...]:
-    """Smaller is better (RFC 4271 9.1.2.2, FRR "BGP route selection"). MED is compared whoever the neighbour AS is."""
+    """Smaller is better (RFC 4271 9.1.2.2, FRR "BGP route selection"). Own routes weigh most; MED is compared whoever the neighbour is."""
     return (
-        -path.local_pref, path.kind != "local", len(path.as_path), path.origin, path.med, path.kind == "ibgp", cost,
+        path.kind != "local", -path.local_pref, len(path.as_path), path.origin, path.med, path.kind == "ibgp", cost,
         interval.number(address) if address else 0,
     )  # fmt: skip
 

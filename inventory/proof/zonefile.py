@@ -62,6 +62,10 @@ def absolute(name: str, origin: str) -> str:
     return f"{name}." if origin == "." else f"{name}.{origin}"
 
 
+_MARKED = re.compile(r'[;()"]')
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|;.*|[()]|[^\s();"]+')
+
+
 def _statements(source: str) -> Iterator[tuple[int, bool, list[str]]]:
     """(first line, whether it starts with a blank, words) of each entry; parentheses join lines, `;` begins a comment."""
     words: list[str] = []
@@ -72,8 +76,7 @@ def _statements(source: str) -> Iterator[tuple[int, bool, list[str]]]:
         if depth == 0:
             blank = text[:1] in (" ", "\t")
             first, words = number, []
-        for token in re.finditer(r'"((?:[^"\\]|\\.)*)"|;.*|[()]|[^\s();"]+', text):
-            word = token.group(0)
+        for word in _TOKEN.findall(text) if _MARKED.search(text) else text.split():
             if word.startswith(";"):
                 break
             if word == "(":

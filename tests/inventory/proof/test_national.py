@@ -26,9 +26,7 @@ class Tree:
     def prove(self) -> tuple[Verdict, list[str]]:
         """The verdict, and the units that were proved anew."""
         anew: list[str] = []
-        found = national.prove(
-            self.network, self.build, kept=self.kept, each=lambda part: anew.extend(part.unit if part.anew else ())
-        )
+        found = national.prove(self.network, self.build, kept=self.kept, each=lambda part: anew.extend(part.anew))
         return found, anew
 
 
@@ -59,7 +57,7 @@ def test_what_nothing_changed_under_is_not_proved_again_and_a_fault_afterwards_i
     path.write_text(after)
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     bad, anew = tree.prove()
-    assert anew == ["64"] and any(finding.file == str(path) for finding in bad.findings)
+    assert anew == ["640100:centre1"] and any(finding.file == str(path) for finding in bad.findings)
     assert tree.prove()[0].findings == bad.findings
     path.write_text(before)
     assert tree.prove()[0].good
@@ -72,10 +70,12 @@ def test_a_fault_at_the_ministry_is_seen(tree: Tree) -> None:
     path.write_text(before.replace(line, line.replace("permit", "deny")))
     bad, anew = tree.prove()
     path.write_text(before)
-    assert set(anew) == {"64", "00"} and any(f.code == "JB2414" and f.subject == "000000-r1" for f in bad.findings)
+    assert set(anew) == {"000000:centre1", "640000:centre1", "640100:centre1", "640300:centre1"} and any(
+        f.code == "JB2414" and f.subject == "000000-r1" for f in bad.findings
+    )
 
 
 def test_another_program_knows_no_verdict(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     tree.prove()
     monkeypatch.setattr(forms, "program", lambda: "another")
-    assert tree.prove()[1] == ["64", "00"]
+    assert tree.prove()[1] == ["640100:centre1", "640300:centre1", "640000:centre1", "000000:centre1"]
