@@ -166,7 +166,12 @@ def _replicated(network: Network) -> Iterator[tuple[Flow, bool]]:
     tables = catalogue.shipped().tables
     for flow in network.flows:
         down = flow.relation == "serving-parent"
-        if flow.verdict == "allow" and flow.data == "against" and PORT in flow.ports and tables.carried(flow.flow, down=down):
+        if (
+            flow.verdict == "allow"
+            and flow.data == "against"
+            and PORT in flow.ports
+            and tables.carried(flow.flow, down=down)
+        ):
             yield flow, down
 
 
@@ -202,7 +207,9 @@ def _served(network: Network, site: Site, column: str) -> str:
 
 def _regions(network: Network, site: Site) -> list[str]:
     """The regions that this centre serves, counties included: what a case may be addressed to."""
-    counties = (each.code for each in network.regions.values() if each.serving == site.region and each.level == "county")
+    counties = (
+        each.code for each in network.regions.values() if each.serving == site.region and each.level == "county"
+    )
     return [site.region, *sorted(counties)]
 
 
@@ -338,9 +345,7 @@ def _publications(network: Network, flow: Flow, tables: tuple[Held, ...], site: 
         )
 
 
-def _subscription(
-    flow: Flow, tables: tuple[Held, ...], site: Site, other: Site, service: Service
-) -> Subscription:
+def _subscription(flow: Flow, tables: tuple[Held, ...], site: Site, other: Site, service: Service) -> Subscription:
     name, publication = f"{_name(flow)}_{service.device.replace('-', '_')}".lower(), _name(flow)
     if flow.relation == "serving-parent":  # the publisher has a slot for each of the centres that it serves
         name, publication = f"{name}_{site.region}".lower(), f"{publication}_{site.region}".lower()

@@ -93,7 +93,9 @@ def files(intent: Intent, *, lab: bool) -> list[File]:
     asked = [each for each in taken if each.running or not lab]
     if asked:
         flows = fill("postgresql/flows.sql.j2", subscriptions=asked, name=NAME, folder=FOLDER)
-        found += _each_minute("flows", flows, ("Subscriptions of this database", ", asked for until they are there"), "")
+        found += _each_minute(
+            "flows", flows, ("Subscriptions of this database", ", asked for until they are there"), ""
+        )
     handed = [each for each in held.deliveries if each.running or not lab]
     if handed:
         program = fill("postgresql/import.sql.j2", deliveries=handed)
@@ -121,5 +123,5 @@ def md5(text: str) -> str:
 
 
 def signature(held: Held) -> str:
-    """`schema.table(columns)` as the publication's catalogue view is asked for it, columns in the order of the alphabet; ` where` if filtered."""
+    """`schema.table(columns)`, with ` where` if filtered, as a publication's view is asked for it; columns in alphabetical order."""
     return f"{held.full}({','.join(sorted(held.table.columns))}){' where' if held.only else ''}"
