@@ -173,7 +173,7 @@ def test_a_record_is_never_changed_and_the_way_in_reads_nothing(staffed: Pilot) 
     ).out  # fmt: skip
     tls = "/etc/postgresql/15/main"
     dial = (
-        "cd /; runuser -u postgres -- psql -XAtq -c '{}' 'host=db.production.wuzhong.nx.jinbao.internal dbname=jinbao "
+        "cd /; runuser -u postgres -- psql -XAtq -c '{}' 'host=entrance.production.wuzhong.nx.jinbao.internal dbname=jinbao "
         f"user=import_fl07 sslmode=verify-full sslrootcert={tls}/ca.crt sslcert={tls}/server.crt sslkey={tls}/server.key' 2>&1"
     )
     assert staffed.ask(f"{THERE}-exch1", dial.format("select current_user")).out.strip() == "import_fl07"
