@@ -39,6 +39,23 @@ def test_whoever_takes_is_given_the_same_tables(plan: tuple[Network, Held]) -> N
     assert taken == given > 0
 
 
+def test_whoever_hands_over_may_write_just_that(plan: tuple[Network, Held]) -> None:
+    network, held = plan
+    handed = [(name, each) for name, mine in held.items() for each in mine.deliveries]
+    assert handed and {network.devices[name].zone for name, _ in handed} == {"exchange"}
+    for name, each in handed:
+        (entered,) = held[each.device].imports
+        assert (entered.user, entered.subscribers) == (each.user, (network.devices[name].fqdn,))
+        assert network.devices[name].site == network.devices[each.device].site
+        assert {(table.full, tuple(table.table.columns)) for table in entered.tables} == {
+            (door.entrance.to, tuple(door.source.table.columns)) for door in each.doors
+        }
+        # What is moved in bulk needs a second person, all else the review of each row; nothing comes in unchecked.
+        staged = {door.source.full for door in each.doors if door.entrance.released == "second-person"}
+        assert staged == {door.source.full for door in each.doors if door.source.schema == "staging"}
+        assert all(door.entrance.checks for door in each.doors)
+
+
 def test_what_stays_stands_in_production_alone(plan: tuple[Network, Held]) -> None:
     network, held = plan
     stays = set(catalogue.shipped().tables.stays)

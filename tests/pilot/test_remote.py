@@ -172,9 +172,10 @@ def test_a_record_is_never_changed_and_the_way_in_reads_nothing(staffed: Pilot) 
         f"{THERE}-exch1", "cd /; runuser -u postgres -- psql -d jinbao -c 'delete from entrance.record' 2>&1"
     ).out  # fmt: skip
     tls = "/etc/postgresql/15/main"
+    own = f"sslmode=verify-full sslrootcert={tls}/ca.crt sslcert={tls}/server.crt sslkey={tls}/server.key"
     dial = (
         "cd /; runuser -u postgres -- psql -XAtq -c '{}' 'host=entrance.production.wuzhong.nx.jinbao.internal dbname=jinbao "
-        f"user=import_fl07 connect_timeout=3 sslmode=verify-full sslrootcert={tls}/ca.crt sslcert={tls}/server.crt sslkey={tls}/server.key' 2>&1"
+        f"user=import_fl07 connect_timeout=3 {own}' 2>&1"
     )
     assert staffed.ask(f"{THERE}-exch1", dial.format("select current_user")).out.strip() == "import_fl07"
     for table in ("shared.person", "business.received"):
