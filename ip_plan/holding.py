@@ -207,10 +207,12 @@ def _served(network: Network, site: Site, column: str) -> str:
 
 def _regions(network: Network, site: Site) -> list[str]:
     """The regions that this centre serves, counties included: what a case may be addressed to."""
-    counties = (
-        each.code for each in network.regions.values() if each.serving == site.region and each.level == "county"
-    )
-    return [site.region, *sorted(counties)]
+    counties: dict[str, list[str]] = network.memory["counties served"]
+    if not counties:
+        for each in network.regions.values():
+            if each.level == "county":
+                counties.setdefault(each.serving, []).append(each.code)
+    return [site.region, *sorted(counties.get(site.region, ()))]
 
 
 def _entering(
