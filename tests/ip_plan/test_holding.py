@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -79,7 +80,8 @@ def test_each_level_has_what_it_has(plan: tuple[Network, Held]) -> None:
 @pytest.fixture(scope="module", params=[CHONGQING, HUBEI], ids=lambda path: path.name)
 def exchanges(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Held]:
     """The exchange databases of a province of another shape and of the ministry, by their region."""
-    network = compiler.compiled(str(request.param), tmp_path_factory.mktemp("state"))
+    folder = tmp_path_factory.mktemp("plan")
+    network = compiler.compiled(str(shutil.copytree(request.param, folder / request.param.name)), folder / "state")
     hosts = [d for d in network.devices.values() if "database" in d.duties and d.zone == "exchange"]
     return network, {network.sites[host.site].region: holding(network, host) for host in hosts}
 
