@@ -61,6 +61,8 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`schema.table` whose rows fill this one as they come."""
     where: str = ""
     """Which of them: a condition on the columns of `from`."""
+    addressed: str = ""
+    """The column that names the region a row is for: it travels only to where that region is served, level by level."""
 
     @property
     def outside(self) -> Table:
@@ -69,14 +71,36 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return msgspec.structs.replace(self, columns=columns)
 
 
+class Entrance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How rows of a table of the exchange zone come into production (FL-07)."""
+
+    to: str
+    """`schema.table` of production."""
+    released: Literal["review", "second-person"]
+    """By the recorded review of each row, or as a whole by another person than the one who asked for it (S3 四(二)1, 三(二)2)."""
+    checks: dict[str, str]
+    """What is wrong with a row → the condition that holds where it is not."""
+
+
 class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """tables.yml as values."""
 
     stays: tuple[str, ...]
     flows: dict[str, tuple[str, ...]]
-    """Flow of the catalogue → the schemas that it carries."""
+    """Flow of the catalogue → the schemas, or single tables (`schema.table`), that it carries."""
+    down: dict[str, tuple[str, ...]]
+    """Flow → what it carries from a higher level to a lower one, where `flows` says what goes up."""
+    entrances: dict[str, dict[str, Entrance]]
+    """Flow → table (`schema.table`) of the exchange zone → how its rows come into production."""
     schemas: dict[str, dict[str, Table]]
     """Schema → its tables by name."""
+
+    def carried(self, flow: str, *, down: bool) -> tuple[tuple[str, str], ...]:
+        """The tables (schema, name) that a flow carries, in order; `down`: from a higher level to a lower one."""
+        listed = [name.partition(".") for name in (self.down if down else self.flows).get(flow, ())]
+        return tuple(
+            (schema, table) for schema, _, name in listed for table in ((name,) if name else self.schemas[schema])
+        )
 
 
 class Catalogue(msgspec.Struct, frozen=True):
@@ -150,7 +174,8 @@ def told(entry: Entry, known: Catalogue, services: Mapping[str, ServiceFile]) ->
     """What people read of an entry, in order: every key that says something, with the ports of its service and its tables."""
     ports = services[entry.service].ports if entry.service in services else ()
     tables = known.tables.schemas.get(entry.schema, {})
-    carried = known.tables.flows.get(entry.id, ())
+    carried = (*known.tables.flows.get(entry.id, ()), *known.tables.down.get(entry.id, ()))
+    entering = (f"{name} to {each.to}" for name, each in known.tables.entrances.get(entry.id, {}).items())
     said = {
         "id": entry.id,
         "title": f"{entry.title.zh}  {entry.title.en}",
@@ -160,7 +185,7 @@ def told(entry: Entry, known: Catalogue, services: Mapping[str, ServiceFile]) ->
         "duty": entry.duty,
         "service": " ".join((entry.service, *ports)),
         "schema": entry.schema and f"{entry.schema}: {', '.join(tables)}",
-        "carries": ", ".join(carried),
+        "carries": ", ".join((*carried, *entering)),
         "by": ", ".join(entry.by),
         "rows": ", ".join(entry.rows),
         "plan": entry.plan,
@@ -191,10 +216,20 @@ def _faults(entry: Entry, known: dict[str, Entry], tables: Tables) -> list[str]:
 
 def _table_faults(tables: Tables, known: dict[str, Entry]) -> list[tuple[tuple[Any, ...], str, str]]:
     faults: list[tuple[tuple[Any, ...], str, str]] = []
-    for flow, schemas in tables.flows.items():
-        unknown = [schema for schema in schemas if schema not in tables.schemas]
-        if unknown or flow not in known:
-            faults.append((("flows", flow), flow, f"unknown: {', '.join(unknown) or 'the flow'}"))
+    every = {f"{schema}.{name}": table for schema, listed in tables.schemas.items() for name, table in listed.items()}
+    for key, lists in (("flows", tables.flows), ("down", tables.down)):
+        for flow, carried in lists.items():
+            unknown = [name for name in carried if name not in every and name not in tables.schemas]
+            if unknown or flow not in known:
+                faults.append(((key, flow), flow, f"unknown: {', '.join(unknown) or 'the flow'}"))
+    for flow, entrances in tables.entrances.items():
+        for name, entrance in entrances.items():
+            path, there, here = ("entrances", flow, name), every.get(entrance.to), every.get(name)
+            if flow not in known or there is None or here is None:
+                faults.append((path, name, "the flow, this table, or the one it leads to is unknown"))
+            elif there.key != here.key or not entrance.checks:
+                faults.append((path, name, f"it has no checks, or another key than {entrance.to}"))
+    inside = {entry.schema for entry in known.values() for zones in entry.at.values() if "production" in zones}
     owned = {entry.schema for entry in known.values()}
     for schema, listed in tables.schemas.items():
         if schema not in owned:
@@ -211,12 +246,20 @@ def _table_faults(tables: Tables, known: dict[str, Entry]) -> list[tuple[tuple[A
             # Changes travel by their key (replica identity), so it has to be among what leaves.
             if table.leaves and set(table.key) - set(table.leaves):
                 faults.append((path, full, "the key is not among what leaves"))
+            # PostgreSQL filters changes by columns of the replica identity alone.
+            if table.addressed and table.addressed not in table.key:
+                faults.append((path, full, "the column that it is addressed by is not in its key"))
             if table.from_:
-                there, _, other = table.from_.partition(".")
-                filled = tables.schemas.get(there, {}).get(other)
-                if filled is None or set(table.columns) - set(filled.leaves):
+                filled = every.get(table.from_)
+                given = () if filled is None else _given(table.from_.partition(".")[0] in inside, filled)
+                if set(table.columns) - set(given):
                     faults.append((path, full, f"{table.from_} does not give all of its columns"))
     return faults
+
+
+def _given(inside: bool, table: Table) -> Sequence[str]:
+    """The columns that others may be filled with: what leaves where it stands in production, else all."""
+    return table.leaves if inside else tuple(table.columns)
 
 
 def _wrong(document: Document, path: tuple[Any, ...], subject: str, what: str) -> Mistake:

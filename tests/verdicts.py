@@ -56,12 +56,12 @@ def expected(network: Network, sites: list[Site]) -> Iterator[Expected]:
                 for other in target.zones:
                     if opener.key == target.key and one.name == other.name:
                         continue
-                    open_ports: dict[str, tuple[str, str] | None] = {}
+                    open_ports: dict[str, list[tuple[str, str] | None]] = {}
                     for cell in cells:
                         if cell[0] == one.name and cell[1] == other.name:
                             limit = tuple(cell[3]["ends"]) if len(cell) > 3 else None
-                            open_ports.update(dict.fromkeys(cell[2], limit))
+                            for port in cell[2]:
+                                open_ports.setdefault(port, []).append(limit)
                     for port in PORTS:
-                        yield Expected(
-                            opener, one.name, target, other.name, port, port in open_ports, open_ports.get(port)
-                        )
+                        for ends in open_ports.get(port, [None]):
+                            yield Expected(opener, one.name, target, other.name, port, port in open_ports, ends)

@@ -44,7 +44,7 @@ select json_object_agg(subname, json_build_object('enabled', subenabled,
   from pg_subscription as s;
 """
 COUNT = (
-    "select json_build_object('table', '{table}', 'rows', (select coalesce(json_object_agg(region, number), '{{}}') "
+    "select json_build_object('table', $name${table}$name$, 'rows', (select coalesce(json_object_agg(region, number), '{{}}') "
     "from (select region, count(*) as number from {table} group by region) as counted));\n"
 )
 PROGRAM = f"cd /; runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d {DATABASE} -f - 2>&1"
@@ -58,13 +58,13 @@ class Answer(msgspec.Struct, frozen=True):
     slots: Mapping[str, Mapping[str, Any]] = {}
     subscriptions: Mapping[str, Mapping[str, Any]] = {}
     rows: Mapping[str, Mapping[str, int]] = {}
-    """Table → region → rows."""
+    """Table, with which of its rows → region → rows."""
 
 
 def question(held: Holding) -> str:
     """What a host is asked: its slots, its subscriptions, and the rows of every table that travels."""
     travelling = [each.tables for each in held.publications] + [each.tables for each in held.subscriptions]
-    tables = {one.full: None for listed in travelling for one in listed}
+    tables = {one.rows: None for listed in travelling for one in listed}
     return SLOTS + SUBSCRIPTIONS + "".join(COUNT.format(table=table) for table in tables)
 
 
@@ -124,7 +124,7 @@ def judge(look: Look, host: Device, one: Subscription, mine: Answer, other: Answ
         result, reason = ("not-observed" if mine.silent or other.silent else "error"), some(trouble)
     else:
         faults = [*_faults(one, mine, other, measures), *_unsettled(one, mine, other)]
-        rows = sum(sum(mine.rows.get(held.full, {}).values()) for held in one.tables)
+        rows = sum(sum(mine.rows.get(held.rows, {}).values()) for held in one.tables)
         measures.append(Measure("rows", "", float(rows)))
         result = "fail" if faults else "pass"
         reason = some(faults) or f"{one.flow} from {one.publisher}: {len(one.tables)} tables, {rows} rows"
@@ -176,7 +176,7 @@ def _unsettled(one: Subscription, mine: Answer, other: Answer) -> Iterable[str]:
         if tables.get(held.full) != "r":
             yield f"{held.full} is not subscribed" if held.full not in tables else f"{held.full} is still being copied"
             continue
-        here, there = mine.rows.get(held.full, {}), other.rows.get(held.full, {})
+        here, there = mine.rows.get(held.rows, {}), other.rows.get(held.rows, {})
         differing = [
             f"{region} {here.get(region, 0)} of {rows}" for region, rows in there.items() if here.get(region) != rows
         ]

@@ -11,6 +11,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from inventory import render
 from inventory.render import Rendered
 from ip_plan.network import (
@@ -229,6 +231,11 @@ def flows() -> tuple[Flow, ...]:
               carries="FL-02"),
         _flow("COLLECT", "exchange", "exchange", "served-child", source="db", target="db", identity="repl_up",
               to_levels=("province", "prefecture"), carries="FL-05"),
+        _flow("FETCH", "exchange", "exchange", "serving-parent", source="db", target="db", identity="repl_down",
+              carries="FL-05"),
+        msgspec.structs.replace(
+            _flow("IMPORT", "exchange", "production", "same-centre", source="db", target="db", identity="import_in",
+                  carries="FL-07"), data="with"),
         _flow("LINE-TEST", "exchange", "exchange", "serving-parent", "icmp/echo"),
         _flow("LINE-TEST", "exchange", "exchange", "served-child", "icmp/echo"),
         _flow("NAMES-LEVEL", "exchange", "exchange", "serving-parent", source="dns", target="dns"),

@@ -82,6 +82,10 @@ def test_nothing_that_stays_is_on_a_list_of_what_leaves() -> None:
         ("leaves: [region, person, course", "leaves: [region, person, cours", "no such column: cours"),
         ("from: market.employment", "from: market.training", "market.training does not give all of its columns"),
         ("FL-03: [insurance", "FL-03: [insurrance", "unknown: insurrance"),
+        ("  FL-05: [remote.incoming]", "  FL-05: [remote.incomming]", "unknown: remote.incomming"),
+        ("addressed: to_region", "addressed: person", "the column that it is addressed by is not in its key"),
+        ("to: business.received", "to: business.recieved", "or the one it leads to is unknown"),
+        ("to: business.received", "to: business.declared", "or another key than business.declared"),
     ],
 )
 def test_a_wrong_catalogue_is_refused(old: str, new: str, what: str) -> None:
@@ -95,6 +99,8 @@ def test_a_wrong_catalogue_is_refused(old: str, new: str, what: str) -> None:
 def test_an_entry_is_told_with_its_ports_and_tables_and_an_unknown_one_refused() -> None:
     said = catalogue.told(KNOWN.find("DB-09"), KNOWN, plan("national").flows.services)
     assert said["service"] == "db tcp/5432" and said["schema"].startswith("monitoring: pension, medical")
-    assert catalogue.told(KNOWN.find("FL-04"), KNOWN, {})["carries"] == "supervision, monitoring"
+    assert catalogue.told(KNOWN.find("FL-04"), KNOWN, {})["carries"] == "supervision, monitoring, returns"
+    assert "remote.outgoing, remote.incoming" in catalogue.told(KNOWN.find("FL-05"), KNOWN, {})["carries"]
+    assert "staging.person to shared.person" in catalogue.told(KNOWN.find("FL-07"), KNOWN, {})["carries"]
     with pytest.raises(Mistakes, match="JB1502"):
         KNOWN.find("DB-99")

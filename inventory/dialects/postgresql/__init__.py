@@ -2,10 +2,13 @@
 
 Subscribers show the certificate of their host, which a map ties to the role of their flow: no password of another host lies
 anywhere. What a database takes from others is asked for every minute by a timer, since a publisher may come later than its
-subscriber.
+subscriber. What the exchange zone hands over to production goes by a timer too, after checks and a release that the database keeps
+records of.
 """
 
 from __future__ import annotations
+
+import hashlib
 
 from inventory.dialects.template import fill
 from inventory.file import File
@@ -19,24 +22,31 @@ UNITS = "/etc/systemd/system"
 
 NAME, OWNER, APPLICATION, AUDIT = "jinbao", "jinbao", "application", "audit"
 """The database and its roles by duty, as the role `database` makes them."""
+REVIEWER, MOVER = "reviewer", "mover"
+"""Who reviews what came in, and who asks for a move or releases it: persons are made members of these (S3 四(二)1, 三(二)2)."""
+
+# What the entrance answers people; `%` is filled by the server.
+SAME_PERSON = "JB1950  % asked for the move % and cannot release it"
+UNKNOWN = "JB1951  there is no request %"
+NOTHING = "JB1952  nothing waits at %"
 
 WAL_KEEP_MEGABYTES = 4096
 """How much WAL a subscriber that is away may hold back: sample data, as no source sizes a database (domain 4.7)."""
 
-FLOWS = f"""\
+JOB = f"""\
 [Unit]
-Description=Subscriptions of this database
+Description={{title}}
 After={UNIT}
 ConditionPathExists={DATA}/PG_VERSION
 
 [Service]
 Type=oneshot
 User=postgres
-ExecStart=/usr/bin/psql -Xq -d {NAME} -f {FOLDER}/flows.sql
+ExecStart=/usr/bin/psql -Xq{{options}} -d {NAME} -f {FOLDER}/{{program}}
 """
 TIMER = """\
 [Unit]
-Description=Subscriptions of this database, asked for until they are there
+Description={title}
 
 [Timer]
 OnActiveSec=60
@@ -73,7 +83,8 @@ def files(intent: Intent, *, lab: bool) -> list[File]:
     contents = fill(
         "postgresql/databases.sql.j2", holding=held, schemas=sorted({each.schema for each in held.tables}),
         names={each.full for each in held.tables}, written=[each for each in held.tables if not each.filled],
-        signature=signature, users=users, owner=OWNER, application=APPLICATION, audit=AUDIT,
+        signature=signature, users=users, owner=OWNER, application=APPLICATION, audit=AUDIT, reviewer=REVIEWER, mover=MOVER,
+        name=NAME, folder=FOLDER, same_person=SAME_PERSON, unknown=UNKNOWN, nothing=NOTHING, md5=md5,
     )  # fmt: skip
     found += [
         File(f"{FOLDER}/pg_ident.conf", ident, role, "postgres", "postgres", "0640", unit=unit),
@@ -82,15 +93,35 @@ def files(intent: Intent, *, lab: bool) -> list[File]:
     asked = [each for each in taken if each.running or not lab]
     if asked:
         flows = fill("postgresql/flows.sql.j2", subscriptions=asked, name=NAME, folder=FOLDER)
-        timer = "jinbao-flows.timer"
-        found += [
-            File(f"{FOLDER}/flows.sql", flows, role, "postgres", "postgres", "0640"),
-            File(f"{UNITS}/jinbao-flows.service", FLOWS, role),
-            File(f"{UNITS}/{timer}", TIMER, role, unit=timer, action="restart"),
-        ]
+        found += _each_minute(
+            "flows", flows, ("Subscriptions of this database", ", asked for until they are there"), ""
+        )
+    handed = [each for each in held.deliveries if each.running or not lab]
+    if handed:
+        program = fill("postgresql/import.sql.j2", deliveries=handed)
+        found += _each_minute(
+            "import", program, ("What is handed over to production", ", each minute"), " -v ON_ERROR_STOP=1"
+        )
     return found
 
 
+def _each_minute(job: str, program: str, titles: tuple[str, str], options: str) -> list[File]:
+    """A program of the database, with its service and the timer that starts it."""
+    title, often = titles
+    timer = f"jinbao-{job}.timer"
+    service = JOB.format(title=title, options=options, program=f"{job}.sql")
+    return [
+        File(f"{FOLDER}/{job}.sql", program, "database", "postgres", "postgres", "0640"),
+        File(f"{UNITS}/jinbao-{job}.service", service, "database"),
+        File(f"{UNITS}/{timer}", TIMER.format(title=title + often), "database", unit=timer, action="restart"),
+    ]
+
+
+def md5(text: str) -> str:
+    """As the server's own function of that name; it tells two texts apart and guards nothing."""
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
 def signature(held: Held) -> str:
-    """`schema.table(columns)` as the publication's catalogue view is asked for it, columns in the order of the alphabet."""
-    return f"{held.full}({','.join(sorted(held.table.columns))})"
+    """`schema.table(columns)`, with ` where` if filtered, as a publication's view is asked for it; columns in alphabetical order."""
+    return f"{held.full}({','.join(sorted(held.table.columns))}){' where' if held.only else ''}"

@@ -52,6 +52,19 @@ FLOWS = (
     Flow("ECHO", "", "allow", "exchange", "access", "served-child", ("icmp/echo",)),
     Flow("DENY-PRODUCTION", "", "deny", "production", "access", "served-child"),
 )
+IMPORT = Flow(
+    "FL-07-import",
+    "FL-07",
+    "allow",
+    "exchange",
+    "production",
+    "same-centre",
+    ("tcp/5432",),
+    from_service="db",
+    to_service="db",
+    identity="import_fl07",
+)
+"""Beside the others, where a test asks for it."""
 REGIONS = (
     Region(
         "990100",

@@ -1,4 +1,4 @@
-"""What the checks of flows and of the three sames make of answers."""
+"""What the checks of flows, of the entrance and of the three sames make of answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from ground.remote import Answer, Session
 from ip_plan.holding import holding
-from monitoring.checks import flows, sames
+from monitoring.checks import entrance, flows, sames
 from monitoring.checks.look import Look
 from tests.monitoring.checks import sample
 
@@ -41,7 +41,7 @@ def ends(
 @pytest.mark.parametrize(
     ("answers", "result", "words"),
     [
-        (ends(), "pass", "FL-02 from 990100-prod1: 10 tables, 3 rows"),
+        (ends(), "pass", "FL-02 from 990100-prod1: 11 tables, 3 rows"),
         (ends(here=2), "fail", "shared.person has other rows than 990100-prod1: 990100 2 of 3"),
         (ends(worker={"runs": False}), "fail", "its worker does not run"),
         (ends(worker={"enabled": False}), "fail", "it is disabled"),
@@ -73,6 +73,47 @@ def test_the_columns_that_travel_are_those_that_may() -> None:
         ("990100-exch1.test.internal",),
     )
     assert list(person.table.columns) == ["region", "person", "name", "sex", "born", "retired", "changed"]
+
+
+NETWORK = sample.network((*sample.FLOWS, sample.IMPORT))
+(DELIVERY,) = holding(NETWORK, SUBSCRIBER).deliveries
+DOOR = DELIVERY.doors[0]
+
+
+def hands(*, moved: int = 2, there: int = 2, **other: Any) -> list[Answer]:
+    """What the exchange database and production say, with something else than the good."""
+    mine = {"table": DOOR.source.full, "ago": 31.5, "late": None, "states": {"moved": moved, "quarantined": 1}}
+    told = mine | {"rows": {"990100": moved}} | other
+    return [
+        Answer(0, msgspec.json.encode(told).decode() + "\n", ""),
+        Answer(0, msgspec.json.encode({"table": DOOR.entrance.to, "rows": {"990100": there}}).decode() + "\n", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answers", "result", "words"),
+    [
+        (hands(), "pass", "FL-07 to business.received: 2 rows; 1 quarantined"),
+        (hands(there=1), "fail", "has other rows than were moved: 990100 1, moved 2"),
+        (hands(there=3), "fail", "has other rows than were moved: 990100 3, moved 2"),
+        (hands(ago=None), "fail", "it never succeeded"),
+        (hands(ago=900), "fail", "it last succeeded 900 s ago"),
+        (hands(late=400), "fail", "a row is ready for 400 s"),
+        ([SILENCE, hands()[1]], "not-observed", "timed out"),
+        ([Answer(3, 'ERROR:  schema "entrance" does not exist', ""), hands()[1]], "error", "does not exist"),
+        ([Answer(0, "{\n", ""), hands()[1]], "error", "unreadable"),
+    ],
+)
+def test_an_entrance(answers: list[Answer], result: str, words: str) -> None:
+    record = entrance.judge(LOOK, SUBSCRIBER, DELIVERY, DOOR, *map(entrance.read, answers))
+    assert (record.result, words in record.reason) == (result, True), record.reason
+
+
+def test_what_comes_in_is_written_by_the_exchange_host_alone_and_nothing_is_read() -> None:
+    (entered,) = holding(NETWORK, PRODUCTION).imports
+    assert (entered.user, entered.subscribers) == ("import_fl07", ("990100-exch1.test.internal",))
+    assert {held.full for held in entered.tables} == {door.entrance.to for door in DELIVERY.doors}
+    assert holding(LOOK.network, SUBSCRIBER).deliveries == () and holding(LOOK.network, PRODUCTION).imports == ()
 
 
 FOUND = '{{"check" : "{}", "persons" : 12, "found" : {}, "first" : {}}}\n'

@@ -120,7 +120,7 @@ def test_the_blackhole_beside_a_route_does_not_hide_it() -> None:
 
 def lines() -> Network:
     """The sample with a router in the centre and one in the town, and a line between them."""
-    network = sample.network()
+    network = sample.network((*sample.FLOWS, sample.IMPORT))
     (shard,) = network.shards
     up = Device("990100-r1", sample.CITY, "router", "r1", (), asn=4200000001)
     down = Device("990121100-r1", sample.TOWN, "access", "r1", ())
