@@ -74,7 +74,22 @@ def test_everything_that_is_looked_at_from_outside_is_as_the_plan_says(pilot: Pi
     assert len(probes) > 800
     assert all(record.seen == record.expected > 0 for record in probes)
     assert {"bgp.session", "prefix.present", "dns.forward", "dns.reverse", "time.offset", "database.answers", "backup.age",
-            "reach.office"} <= {record.check for record in records}  # fmt: skip
+            "reach.office", "service.listens"} <= {record.check for record in records}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("device", "unit", "service"),
+    [("640100-mgmt1", "prometheus", "metrics"), ("640100-bkup1", "pgbackrest", "repo")],
+)
+def test_a_service_that_is_stopped_is_named(pilot: Pilot, device: str, unit: str, service: str) -> None:
+    pilot.ask(device, f"systemctl stop {unit}")
+    try:
+        bad = [record for record in pilot.check(["services"]) if record.result != "pass"]
+    finally:
+        pilot.ask(device, f"systemctl start {unit}")
+    assert [(one.subject.device, one.subject.service, one.result) for one in bad] == [(device, service, "fail")]
+    assert "nothing serves" in bad[0].reason
+    assert until(20, lambda: {record.result for record in pilot.check(["services"])} == {"pass"})
 
 
 def test_the_proof_of_the_rendered_text_agrees(pilot: Pilot) -> None:
