@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from ground.record import Record
 from ground.remote import Session
 from ip_plan.compile import compiled
 from ip_plan.network import TRANSIT, Device, Flow, Network
-from monitoring.checks import zones
+from monitoring.checks import services, zones
 from monitoring.checks.crew import crew
 from monitoring.checks.look import Found, Look, hosts
 from tests.monitoring.checks import sample, wires
@@ -183,6 +185,34 @@ def test_a_port_that_no_row_names_is_probed(laid: tuple[Session, str]) -> None:
         ("production", "exchange"), ("access", "exchange"),
     }  # fmt: skip
     assert "fd09:2::10 udp/123 is open, the plan says closed" in found["access", "exchange"].reason
+
+
+DAEMON = """
+import socket, time
+families = {"10.9.1.20": socket.AF_INET, "fd09:1::20": socket.AF_INET6}
+held = [socket.create_server((address, 5432), family=family) for address, family in families.items()]
+print("up", flush=True)
+time.sleep(60)
+"""
+
+
+def test_what_the_agents_hold_themselves_is_not_served(laid: tuple[Session, str]) -> None:
+    """One daemon of four services: the ports of the others are free, also once the agents have taken them for the probes."""
+    session, _ = laid
+    space = session.reaches["990100-prod1"].address
+    line = ["ip", "netns", "exec", space, sys.executable, "-c", DAEMON]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as daemon:
+        assert daemon.stdout and daemon.stdout.readline() == "up\n"
+        look = Look(sample.network(), session, TARGET)
+        try:
+            with crew(session, [host.name for host in hosts(look.network)]) as members:
+                for _ in range(2):
+                    found = services.run(look, members)
+                    results = {(one.subject.device, one.subject.service): one.result for one in found.records}
+                    assert results.pop(("990100-prod1", "db")) == "pass"
+                    assert set(results.values()) == {"fail"} and len(results) == 3
+        finally:
+            daemon.kill()
 
 
 INPUT = """
