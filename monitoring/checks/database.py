@@ -1,4 +1,4 @@
-"""`database.answers`: every database host answers SQL, keeps a row, and listens in its own zone only."""
+"""`database.answers`: every database host answers SQL, keeps a row, has room on its disk, and listens in its own zone only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from ip_plan.network import Device
 from monitoring.checks.look import Found, Look, hosts, some, subject
 
 CHECK = "database.answers"
-METHOD = "SQL over the local socket; listening sockets of the host"
+METHOD = "SQL over the local socket; listening sockets and free disk of the host"
+ROOM_BYTES = 512 * 1024 * 1024
+"""What has to be free where its data lie: sample data, thirty-two segments of WAL. PostgreSQL stops when it cannot write one."""
 DATABASE = "jinbao"
 SQL = """\
 SELECT json_build_object('version', current_setting('server_version'), 'recovery', pg_is_in_recovery());
@@ -24,7 +26,7 @@ SELECT json_build_object('read', max(id)) FROM canary WHERE note = 'check';
 """
 PROGRAM = (
     f"cd /; runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d {DATABASE} -f - 2>&1; echo; echo ----; "
-    "ss -Hltn 'sport = :5432' | awk '{print $4}'"
+    "ss -Hltn 'sport = :5432' | awk '{print $4}'; echo ----; df -B1 --output=avail /var/lib/postgresql"
 )
 
 
@@ -37,11 +39,14 @@ class Answer(msgspec.Struct, frozen=True):
     """Local addresses on which port 5432 listens."""
     trouble: str
     """What psql said besides."""
+    room: float | None = None
+    """Bytes that are free on its disk; None: not told."""
 
 
 def read(out: str) -> Answer:
     """What `PROGRAM` printed."""
-    head, _, tail = out.partition("----\n")
+    head, _, rest = out.partition("----\n")
+    tail, _, free = rest.partition("----\n")
     said: dict[str, Any] = {}
     trouble = []
     for line in filter(None, map(str.strip, head.splitlines())):
@@ -50,7 +55,8 @@ def read(out: str) -> Answer:
         else:
             trouble.append(line)
     listening = tuple(line.rpartition(":")[0].strip("[]").partition("%")[0] for line in tail.split())
-    return Answer(said, listening, " ".join(trouble))
+    room = free.split()[-1:]
+    return Answer(said, listening, " ".join(trouble), float(room[0]) if room and room[0].isdigit() else None)
 
 
 def run(look: Look) -> Found:
@@ -83,13 +89,16 @@ def judge(look: Look, host: Device, answer: remote.Answer) -> Record:
         except (msgspec.MsgspecError, TypeError) as why:
             found = Answer({}, (), f"unreadable answer: {why}")
         faults = _faults(found, _prefixes(look, host))
-        seen = sum((bool(found.said.get("version")), bool(found.said.get("written")), bool(found.listening)))
+        told = (found.said.get("version"), found.said.get("written"), found.listening, found.room is not None)
+        seen = sum(map(bool, told))
         result = "fail" if faults else "pass"
         reason = (
             some(faults)
             or f"PostgreSQL {found.said['version']} answers and keeps a row; listens on {', '.join(found.listening)}"
         )
         measures = (Measure("faults", "", len(faults), 0.0),)
+        if found.room is not None:
+            measures += (Measure("room", "B", found.room),)
     return look.record(
         CHECK,
         subject(site, zone=host.zone, service="db", device=host.name),
@@ -99,7 +108,7 @@ def judge(look: Look, host: Device, answer: remote.Answer) -> Record:
         key=(host, service),
         observer=host.name,
         seen=seen,
-        expected=3,
+        expected=4,
         measures=measures,
     )
 
@@ -118,6 +127,10 @@ def _faults(found: Answer, prefixes: Mapping[int, addressing.Block]) -> Sequence
         faults.append("it is in recovery and takes no rows")
     elif found.said.get("written") is None or found.said.get("read") != found.said["written"]:
         faults.append(f"the canary row was not kept: {found.trouble or 'not found again'}")
+    if found.room is None:
+        faults.append("it does not tell how much of its disk is free")
+    elif found.room < ROOM_BYTES:
+        faults.append(f"{found.room / 1e6:.0f} MB of its disk are free, it needs {ROOM_BYTES / 1e6:.0f} MB")
     if not [address for address in found.listening if address not in ("127.0.0.1", "::1")]:
         faults.append("it listens on no address that others reach")
     for address in found.listening:

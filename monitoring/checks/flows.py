@@ -161,12 +161,16 @@ def _faults(one: Subscription, mine: Answer, other: Answer, measures: list[Measu
     if slot["status"] not in ("reserved", "extended"):
         yield f"its slot on {one.publisher} is {slot['status']}: WAL it needs is going or gone"
     behind, kept = float(slot["behind"] or 0), float(slot["held"] or 0)
+    limit = float(slot["limit"])
     measures.append(Measure("behind", "B", behind, float(BEHIND_BYTES)))
-    measures.append(Measure("wal_held", "B", kept, float(slot["limit"]) * HELD_SHARE))
     if behind > BEHIND_BYTES:
         yield f"it is {behind / 1e6:.0f} MB of WAL behind"
-    if kept > float(slot["limit"]) * HELD_SHARE:
-        yield f"its slot holds {kept / 1e6:.0f} MB of WAL, at {float(slot['limit']) / 1e6:.0f} MB it is lost"
+    if limit < 0:
+        yield f"{one.publisher} sets no limit to the WAL of a slot: a subscriber that is away would fill its disk"
+        return
+    measures.append(Measure("wal_held", "B", kept, limit * HELD_SHARE))
+    if kept > limit * HELD_SHARE:
+        yield f"its slot holds {kept / 1e6:.0f} MB of WAL, at {limit / 1e6:.0f} MB it is lost"
 
 
 def _unsettled(one: Subscription, mine: Answer, other: Answer) -> Iterable[str]:

@@ -8,11 +8,25 @@ from ground import mistake, remote
 from ground.record import Record, Subject
 from ground.remote import Session
 from ip_plan.network import Network
-from monitoring.checks import backup, database, entrance, flows, names, reach, routing, rules, sames, time, zones
+from monitoring.checks import (
+    backup,
+    database,
+    entrance,
+    flows,
+    names,
+    reach,
+    routing,
+    rules,
+    sames,
+    services,
+    time,
+    zones,
+)
 from monitoring.checks.crew import Crew, crew
 from monitoring.checks.look import Found, Look, hosts
 
 BY_AGENT: dict[str, Callable[[Look, Crew], Found]] = {
+    "services": services.run,
     "zones": zones.run,
     "reach": reach.run,
     "names": names.run,
@@ -29,6 +43,7 @@ BY_QUESTION: dict[str, Callable[[Look], Found]] = {
 }
 SUBJECTS = (*BY_QUESTION, *BY_AGENT)
 CHECKS = {
+    "services": (services.CHECK,),
     "zones": (zones.CHECK,),
     "reach": (reach.CHECK,),
     "names": (names.FORWARD, names.REVERSE),
@@ -88,8 +103,8 @@ def run(
     if asked:
         told(f"starting agents on {len(hosts(network))} hosts")
         with crew(session, [host.name for host in hosts(network)]) as members:
-            # Names and time first: the responders of the zone probes answer in place of a daemon that is not there.
-            for name in sorted(asked, key=["names", "time", "zones", "reach"].index):
+            # Names, time and services first: the responders of the zone probes answer in place of a daemon that is not there.
+            for name in sorted(asked, key=["names", "time", "services", "zones", "reach"].index):
                 keep(BY_AGENT[name](look, members))
     return records
 

@@ -1,6 +1,8 @@
-"""Zone probes: real packets from every running host to every other one, held against the plan's rows.
+"""Zone probes: real packets from every running host to every other one and to every routing device, held against the plan's rows.
 
-`zone.probe`: one record for each ordered pair (site and zone → site and zone), both families together.
+`zone.probe`: one record for each ordered pair (site and zone → site and zone), both families together. Routing devices are aims
+in the zone `transit` and open nothing: what one of them sends passes no filter of its own site, so that a packet would prove nothing
+of it.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import msgspec
 
 from ground.record import Measure, Record, Subject
 from ip_plan import zones
-from ip_plan.network import Device, Flow, Network, Service, Site
+from ip_plan.network import TRANSIT, Device, Flow, Network, Service, Site
 from monitoring.checks.crew import Crew
 from monitoring.checks.look import Found, Look, addresses, hosts, some, subject
 
@@ -48,7 +50,7 @@ Place = tuple[str, str]
 
 
 class Target(msgspec.Struct, frozen=True):
-    """An address that is probed: a host's own, or that of a service on it."""
+    """An address that is probed: a host's own, that of a service on it, or a routing device's loopback."""
 
     device: str
     service: str
@@ -97,20 +99,36 @@ Seen = Mapping[tuple[str, str, str, Family], str]
 """(opener, target device, service, family) → a letter a port; absent: not observed."""
 
 
+def everything(network: Network) -> tuple[str, ...]:
+    """Every port of the plan: of all rows, of all services whether a row opens them or not, and `LOGIN` and `NOBODY`."""
+    named = {port for flow in network.flows for port in flow.ports}
+    named |= {port for service in network.services for port in service.ports}
+    return tuple(sorted({port for port in named if _probed(port)} | {LOGIN, NOBODY}))
+
+
 def targets(network: Network) -> list[Target]:
-    """Every running host with the ports of all rows, and each service on it with its own ports and two that are not its own."""
-    everything = tuple(
-        sorted({port for flow in network.flows for port in flow.ports if _probed(port)} | {LOGIN, NOBODY})
-    )
+    """Every running host with every port, and each service on it with its own ports and two that are not its own."""
+    ports_of_all = everything(network)
     found = []
     for host in hosts(network):
         own = addresses(host)
-        found.append(Target(host.name, "", host.site, host.zone, own["4"], own["6"], everything))
+        found.append(Target(host.name, "", host.site, host.zone, own["4"], own["6"], ports_of_all))
         for service in network.services_at.get((host.site, host.zone), ()):
             if service.device == host.name:
                 ports = tuple(sorted({*service.ports, LOGIN, NOBODY}))
                 found.append(Target(host.name, service.name, host.site, host.zone, service.v4, service.v6, ports))
     return found
+
+
+def loopbacks(network: Network) -> list[Target]:
+    """Every running routing device, with every port. Nothing answers there in place of a daemon: a refusal is passage enough."""
+    ports_of_all = everything(network)
+    return [
+        Target(device.name, "", site.key, TRANSIT, device.loopback4, device.loopback6, ports_of_all)
+        for site in sorted(network.running(), key=lambda site: site.key)
+        for device in network.devices_of(site)
+        if device.loopback4
+    ]
 
 
 def _probed(port: str) -> bool:
@@ -159,12 +177,14 @@ def run(look: Look, crew: Crew) -> Found:
     a machine that loses one answer in 200 loses one of a thousand of them all but surely. If one of them was lost at first
     and came at the second try, everything is probed once more, slowly.
     """
-    openers, aims = hosts(look.network), targets(look.network)
+    openers, answering = hosts(look.network), targets(look.network)
+    aims = [*answering, *loopbacks(look.network)]
     expected = expect(look.network, openers, aims)
-    look.told(f"zones: answering on {len(aims)} addresses")
-    bound = listen(crew, aims)
+    look.told(f"zones: answering on {len(answering)} addresses")
+    bound = listen(crew, answering)
     probes = sum(len(row.allow) for row in expected.values()) * 2
-    look.told(f"zones: {probes} probes from {len(openers)} hosts")
+    closed = sum(row.allow.count("0") for row in expected.values()) * 2
+    look.told(f"zones: {probes} probes from {len(openers)} hosts, {closed} of them of what has to be closed")
     seen = probe(crew, openers, aims, bound, tries=1)
     again = _disagreeing(expected, seen)
     if again:
@@ -342,7 +362,7 @@ def _record(look: Look, network: Network, here: Place, there: Place, pair: Pair)
         key=(
             _deciding(zones.rows(network, opener, here[1], target, there[1])),
             opener.zone(here[1]),
-            target.zone(there[1]),
+            target.zone(there[1]) or _loopbacks(network, target),
             _carriers(network, here),
             _carriers(network, there),
         ),
@@ -363,6 +383,10 @@ def _deciding(rows: Iterable[Flow]) -> list[Flow]:
 def pair_subject(opener: Site, zone: str, there: Place) -> Subject:
     """The subject of a zone pair: the opener's region, site and zone, and `<site>:<zone>` of the other end as peer."""
     return subject(opener, zone=zone, peer=f"{there[0]}:{there[1]}")
+
+
+def _loopbacks(network: Network, site: Site) -> list[tuple[str, str]]:
+    return [(device.loopback4, device.loopback6) for device in network.devices_of(site) if device.loopback4]
 
 
 def _carriers(network: Network, place: Place) -> tuple[Service, ...]:

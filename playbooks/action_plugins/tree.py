@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,13 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ground import files, secret, tree
+from inventory.dialects.frr.running import DIALECT as FRR
+from inventory.diff import Difference, differences
+
+# FRR takes its file up line by line, daemon by daemon, and says nothing of what it left out. nft takes the whole or nothing.
+READ_BACK = {dialect.target: dialect for dialect in (FRR,)}
+# A daemon that was just started reads its file after systemd has it active.
+LOOKS, PAUSE_SECONDS, RELOADS = 4, 1.0, 2
 
 ALLOWED = {"role", "packages", "retire", "extra", "folder", "state_folder", "manifests"}
 
@@ -20,6 +28,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     Files, units and the note that the units took the files up are one task and no handlers: a handler that a run notified
     before it failed is lost, while what is pending here stands on the device. It also costs a third of the time.
+
+    What a unit of `READ_BACK` runs is looked at in every run: where rendered lines are lacking, it reloads.
     """
 
     TRANSFERS_FILES = False
@@ -38,6 +48,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         filled = wanted(folder, state, args["role"], bool(args.get("retire")), args.get("packages") or {})
         filled["entries"] += [extra(entry) for entry in args.get("extra") or []]
         answer = self._ask(arguments | filled, variables)
+        read_back = [entry for entry in filled["entries"] if entry["target"] in READ_BACK]
+        self._look(answer, read_back)
         if self._task.check_mode or answer.get("failed"):
             return answer
         if absent := answer.get("missing_packages"):
@@ -47,6 +59,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if refusals := self._take_up(answer, variables):
             why = f"JB4010  role {args['role']}: files are in place, units are not: "
             return {**answer, "failed": True, "msg": why + "; ".join(refusals)}
+        taken = {unit["name"] for unit in answer["take_up"]}
+        for entry in read_back:
+            if entry["unit"] in taken and (left := self._left_out(entry, variables)):
+                what = f"JB4011  role {args['role']}: {entry['unit']} runs {entry['target']} without {len(left)} of its lines: "
+                return {**answer, "failed": True, "msg": what + "; ".join(_words(left[:3]))}
         if answer.get("pending"):
             self._ask(arguments | {"settled": True}, variables)
         return answer
@@ -76,6 +93,42 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 refusals.append(f"{unit['name']}: {ran.get('msg', '')}".strip())
         return refusals
 
+    def _look(self, answer: dict[str, Any], entries: list[dict[str, Any]]) -> None:
+        """Add to `answer` the reload of every running unit that lacks lines of its file, with the lines as a diff."""
+        if answer.get("failed") or answer.get("missing_packages"):
+            return
+        for entry in entries:
+            if entry["unit"] in {unit["name"] for unit in answer["take_up"]}:
+                continue
+            if left := self._lacking(entry):
+                answer["changed"] = True
+                answer["take_up"].append({"name": entry["unit"], "state": "reloaded"})
+                shown = {"before_header": f"{entry['target']} (running)", "after_header": entry["target"]}
+                lines = "".join(f"{line}\n" for line in _words(left))
+                answer.setdefault("diff", []).append({**shown, "before": "", "after": lines})
+
+    def _left_out(self, entry: dict[str, Any], variables: dict[str, Any]) -> list[Difference]:
+        """What the unit of `entry` lacks after it took it up, and after `RELOADS` more times where that was not enough."""
+        left: list[Difference] = []
+        for reload in range(RELOADS + 1):
+            if reload:
+                again = {"name": entry["unit"], "state": "reloaded"}
+                self._take_up({"take_up": [again], "daemon_reload": False}, variables)
+            for look in range(LOOKS):
+                if look:
+                    time.sleep(PAUSE_SECONDS)
+                if not (left := self._lacking(entry)):
+                    return []
+        return left
+
+    def _lacking(self, entry: dict[str, Any]) -> list[Difference]:
+        """The rendered lines that do not run. A unit that does not answer runs nothing."""
+        dialect = READ_BACK[entry["target"]]
+        said = self._low_level_execute_command(dialect.show)
+        return lacking(
+            entry["target"], said["stdout"] if said["rc"] == 0 else "", base64.b64decode(entry["content"]).decode()
+        )
+
     def _ask(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = self._execute_module(module_name="tree", module_args=arguments, task_vars=variables)
         # The module's arguments hold resolved secrets; they are shown at no verbosity.
@@ -88,6 +141,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 f"JB4002  the inventory gives no {name} for this device; run Ansible with `-i inventory/hosts`"
             )
         return str(self._templar.template(variables[name]))
+
+
+def lacking(target: str, running: str, rendered: str) -> list[Difference]:
+    """The lines of the file `target` that are not in what runs. What runs besides is left to `jinbao config remediate`."""
+    dialect = READ_BACK[target]
+    found = differences(dialect.read(running), dialect.read(rendered), dialect.known)
+    return [each for each in found if each.kind == "missing"]
+
+
+def _words(found: list[Difference]) -> list[str]:
+    return [" / ".join((*each.section, each.line)) for each in found]
 
 
 def wanted(folder: Path, state: Path, role: str, retire: bool, packages: dict[str, list[str]]) -> dict[str, Any]:

@@ -152,3 +152,27 @@ def test_a_subscription_that_stands_still_is_told(filled: Pilot) -> None:
         sql(filled, device, f"alter subscription {name} enable")
         sql(filled, f"{CITY}-prod1", EMPTY + ROWS + "delete from market.training where person like '990101%'")
     assert until(40, lambda: {record.result for record in filled.check(["flows"])} == {"pass"})
+
+
+def test_a_slot_that_holds_much_wal_is_told_before_it_is_lost(filled: Pilot) -> None:
+    """The subscriber is away and its publisher may keep four segments: at two of them there is time left."""
+    device, publisher, name = f"{CITY}-deci1", f"{CITY}-prod1", f"fl_03_{CITY}_prod1"
+    fill = (
+        f"update insurance.participation set base_yuan = base_yuan where person = '{RETIRED}'; select pg_switch_wal();"
+    )
+    sql(filled, device, f"alter subscription {name} disable")
+    try:
+        sql(filled, publisher, "alter system set max_slot_wal_keep_size = '64MB'")
+        sql(filled, publisher, "select pg_reload_conf()")
+        for _ in range(3):
+            sql(filled, publisher, fill)
+        found = next(record for record in filled.check(["flows"]) if record.subject.service == name)
+        assert found.result == "fail" and "MB of WAL, at 67 MB it is lost" in found.reason, found
+        assert (
+            sql(filled, publisher, f"select wal_status from pg_replication_slots where slot_name = '{name}'") != "lost"
+        )
+    finally:
+        sql(filled, publisher, "alter system reset max_slot_wal_keep_size")
+        sql(filled, publisher, "select pg_reload_conf()")
+        sql(filled, device, f"alter subscription {name} enable")
+    assert until(40, lambda: {record.result for record in filled.check(["flows"])} == {"pass"})

@@ -74,7 +74,23 @@ def test_everything_that_is_looked_at_from_outside_is_as_the_plan_says(pilot: Pi
     assert len(probes) > 800
     assert all(record.seen == record.expected > 0 for record in probes)
     assert {"bgp.session", "prefix.present", "dns.forward", "dns.reverse", "time.offset", "database.answers", "backup.age",
-            "reach.office"} <= {record.check for record in records}  # fmt: skip
+            "reach.office", "service.listens"} <= {record.check for record in records}  # fmt: skip
+
+
+def test_services_that_are_stopped_are_named(pilot: Pilot) -> None:
+    stopped = {"640100-mgmt1": "prometheus", "640100-bkup1": "pgbackrest"}
+    for device, unit in stopped.items():
+        pilot.ask(device, f"systemctl stop {unit}")
+    try:
+        bad = [record for record in pilot.check(["services"]) if record.result != "pass"]
+    finally:
+        for device, unit in stopped.items():
+            pilot.ask(device, f"systemctl start {unit}")
+    assert {(one.subject.device, one.subject.service, one.result) for one in bad} == {
+        ("640100-mgmt1", "metrics", "fail"), ("640100-bkup1", "repo", "fail"),
+    }  # fmt: skip
+    assert all("nothing serves" in one.reason for one in bad)
+    assert until(20, lambda: {record.result for record in pilot.check(["services"])} == {"pass"})
 
 
 def test_the_proof_of_the_rendered_text_agrees(pilot: Pilot) -> None:

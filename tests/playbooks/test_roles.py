@@ -179,6 +179,30 @@ def test_a_change_is_taken_up_by_its_unit_alone(changing: Rehearsal) -> None:
     assert changing.play("--limit", "a-r1").changed() == {}
 
 
+def test_a_line_taken_from_what_runs_is_put_back(applied: Rehearsal) -> None:
+    """The file stands as it has to, and FRR runs less: by hand here, by a reload that took up a part of it elsewhere."""
+    shown = "vtysh -c 'show running-config'"
+    frr = applied.ask("a-r1", "pidof ospfd")
+    applied.ask("a-r1", "vtysh -c 'configure terminal' -c 'interface z-lan' -c 'no ip ospf passive'")
+    checked = applied.play("--check", "--diff", "--limit", "a-r1")
+    assert checked.changed() == {"a-r1": 1} and "+interface z-lan / ip ospf passive" in checked.out, checked.out[-4000:]
+    assert "ip ospf passive" not in applied.ask("a-r1", shown)
+    run = applied.play("--limit", "a-r1")
+    assert run.code == 0 and run.changed() == {"a-r1": 1}, run.out[-4000:]
+    assert "ip ospf passive" in applied.ask("a-r1", shown)
+    assert applied.ask("a-r1", "pidof ospfd") == frr
+
+
+def test_a_line_that_never_runs_is_named(changing: Rehearsal) -> None:
+    target = "/etc/frr/frr.conf"
+    # A default, which FRR takes and does not show.
+    silent = sample.FRR.format(name="a-r1", number=1).replace("passive\n", "passive\n ip ospf priority 1\n")
+    changing.render({("a-r1", target): silent})
+    run = changing.play("--limit", "a-r1")
+    assert run.code == 2 and "JB4011" in run.out and "without 1 of its lines" in run.out, run.out[-4000:]
+    assert "interface z-lan / ip ospf priority 1" in run.out
+
+
 def test_what_the_tree_no_longer_has_goes(changing: Rehearsal) -> None:
     extra = "/etc/prometheus/prometheus.yml"
     changing.render({("a-exch1", extra): None})

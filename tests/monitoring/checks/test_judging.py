@@ -16,7 +16,8 @@ from ground.mistake import Mistakes
 from ground.record import Record
 from ground.remote import Answer, Session
 from ip_plan.network import Device, Interface, Link, Network, Site
-from monitoring.checks import backup, database, exchange, names, reach, routing, run, time
+from monitoring.checks import backup, database, exchange, names, reach, routing, run, services, time
+from monitoring.checks.crew import Reply
 from monitoring.checks.look import Look
 from tests.monitoring.checks import sample
 
@@ -291,13 +292,68 @@ PSQL = '{"version" : "15.18 (Debian)", "recovery" : false}\n{"written" : 12}\n{"
     ],
 )
 def test_database(out: str, result: str, words: str) -> None:
-    record = database.judge(LOOK, host("990100-prod1"), Answer(0, out, ""))
+    record = database.judge(LOOK, host("990100-prod1"), Answer(0, out + "----\n Avail\n9000000000\n", ""))
     assert (record.result, words in record.reason) == (result, True), record.reason
+
+
+@pytest.mark.parametrize(
+    ("free", "result", "words"),
+    [
+        ("----\n Avail\n600000000\n", "pass", "keeps a row"),
+        ("----\n Avail\n5000000\n", "fail", "5 MB of its disk are free, it needs 537 MB"),
+        ("----\n Avail\n0\n", "fail", "0 MB of its disk are free"),
+        ("----\n", "fail", "does not tell how much"),
+        ("", "fail", "does not tell how much"),
+    ],
+)
+def test_a_database_whose_disk_fills(free: str, result: str, words: str) -> None:
+    record = database.judge(LOOK, host("990100-prod1"), Answer(0, PSQL + "10.9.1.10:5432\n" + free, ""))
+    assert (record.result, words in record.reason) == (result, True), record.reason
+    assert record.seen == (4 if "Avail" in free else 3)
 
 
 def test_a_database_out_of_reach() -> None:
     record = database.judge(LOOK, host("990100-prod1"), SILENCE)
-    assert (record.result, record.seen, record.expected) == ("not-observed", 0, 3)
+    assert (record.result, record.seen, record.expected) == ("not-observed", 0, 4)
+
+
+# --- services
+
+
+DNS = next(one for one in sample.SERVICES if one.name == "dns")
+SERVED = [[address, port] for address in (DNS.v4, DNS.v6) for port in DNS.ports]
+
+
+@pytest.mark.parametrize(
+    ("taken", "missing", "result", "words"),
+    [
+        (SERVED, [], "pass", "served on tcp/53, udp/53 over both families"),
+        (SERVED[:3], [], "fail", "nothing serves fd09:2::20 udp/53"),
+        (
+            [],
+            [],
+            "fail",
+            "nothing serves 10.9.2.20 tcp/53; nothing serves 10.9.2.20 udp/53; nothing serves fd09:2::20 tcp/53 and 1",
+        ),
+        (SERVED[:2], [DNS.v6], "fail", "fd09:2::20 is not on the host"),
+    ],
+)
+def test_a_service(taken: list[list[str]], missing: list[str], result: str, words: str) -> None:
+    reply = Reply({"nonce": "", "bound": [], "taken": taken, "missing": missing, "failed": []})
+    record = services.judge(LOOK, host("990100-exch1"), DNS, reply)
+    assert (record.result, words in record.reason) == (result, True), record.reason
+    assert record.seen == record.expected == 4
+
+
+def test_a_service_whose_host_is_out_of_reach() -> None:
+    record = services.judge(LOOK, host("990100-exch1"), DNS, Reply(None, "no answer"))
+    assert (record.result, record.reason, record.seen, record.expected) == ("not-observed", "no answer", 0, 4)
+
+
+def test_services_that_nothing_here_runs_are_left_out() -> None:
+    assert {(device.name, one.name) for device, one in services.standing(LOOK.network)} == {
+        ("990100-prod1", "db"), ("990100-exch1", "db"), ("990100-exch1", "dns"), ("990100-exch1", "ntp"),
+    }  # fmt: skip
 
 
 # --- backups

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from ground.record import Record
 from ground.remote import Session
-from ip_plan.network import Flow
-from monitoring.checks import zones
+from ip_plan.compile import compiled
+from ip_plan.network import TRANSIT, Device, Flow, Network
+from monitoring.checks import services, zones
 from monitoring.checks.crew import crew
 from monitoring.checks.look import Found, Look, hosts
 from tests.monitoring.checks import sample, wires
@@ -27,8 +32,8 @@ def laid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Session, st
     patch.undo()
 
 
-def probe(session: Session, flows: tuple[Flow, ...] = sample.FLOWS) -> Found:
-    look = Look(sample.network(flows), session, TARGET)
+def probe(session: Session, flows: tuple[Flow, ...] = sample.FLOWS, network: Network | None = None) -> Found:
+    look = Look(network or sample.network(flows), session, TARGET)
     with crew(session, [host.name for host in hosts(look.network)]) as members:
         return zones.run(look, members)
 
@@ -143,3 +148,102 @@ def test_a_denied_row_of_the_plan_is_a_difference(laid: tuple[Session, str]) -> 
     found = by_pair(probe(session, tuple(flow for flow in sample.FLOWS if flow.id != "FL-02-pull")))
     assert found["exchange", "production"].result == "fail"
     assert {key for key, record in found.items() if record.result == "fail"} == {("exchange", "production")}
+
+
+SERVICE_PORTS = {"tcp/5432", "tcp/443", "tcp/53", "udp/53", "udp/123"}
+
+
+def test_every_pair_that_is_closed_is_probed_on_all_service_ports(tmp_path: Path) -> None:
+    """(zone, zone, relation) that no row opens, of the pilot: what the running sites cannot show is named here."""
+    network = compiled("pilot", tmp_path)
+    services = {port for service in network.services for port in service.ports}
+    assert services > SERVICE_PORTS
+    probed: dict[tuple[str, str, str], set[str]] = {}
+    for opener in hosts(network):
+        for aim in (*zones.targets(network), *zones.loopbacks(network)):
+            if not aim.service and aim.device != opener.name:
+                relation = network.relation(network.sites[opener.site], network.sites[aim.site])
+                probed.setdefault((opener.zone, aim.zone, relation), set(aim.ports)).intersection_update(aim.ports)
+                assert all(zones._row(aim, family, {})[0] for family in zones.FAMILIES)
+    assert all(services <= ports for ports in probed.values())
+    decided = {(flow.from_zone, flow.to_zone, flow.relation) for flow in network.flows}
+    closed = decided - {(f.from_zone, f.to_zone, f.relation) for f in network.flows if f.verdict == "allow"}
+    assert len(closed) > 250
+    for one, other, relation in closed - probed.keys():
+        # A routing device opens nothing in a probe, bodies outside are no sites, and a segment has no filter within.
+        assert one == TRANSIT or relation == "external" or (one == other and relation == "same-centre")
+
+
+def test_a_port_that_no_row_names_is_probed(laid: tuple[Session, str]) -> None:
+    """udp/123 is a service's and no row's: let through by hand, it is seen."""
+    session, firewall = laid
+    wires.rules(
+        firewall, wires.RULES.replace(ESTABLISHED, f"{ESTABLISHED}\n ip6 daddr fd09:2::10 udp dport 123 accept")
+    )
+    found = by_pair(probe(session))
+    assert {key for key, record in found.items() if record.result == "fail"} == {
+        ("production", "exchange"), ("access", "exchange"),
+    }  # fmt: skip
+    assert "fd09:2::10 udp/123 is open, the plan says closed" in found["access", "exchange"].reason
+
+
+DAEMON = """
+import socket, time
+families = {"10.9.1.20": socket.AF_INET, "fd09:1::20": socket.AF_INET6}
+held = [socket.create_server((address, 5432), family=family) for address, family in families.items()]
+print("up", flush=True)
+time.sleep(60)
+"""
+
+
+def test_what_the_agents_hold_themselves_is_not_served(laid: tuple[Session, str]) -> None:
+    """One daemon of four services: the ports of the others are free, also once the agents have taken them for the probes."""
+    session, _ = laid
+    space = session.reaches["990100-prod1"].address
+    line = ["ip", "netns", "exec", space, sys.executable, "-c", DAEMON]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as daemon:
+        assert daemon.stdout and daemon.stdout.readline() == "up\n"
+        look = Look(sample.network(), session, TARGET)
+        try:
+            with crew(session, [host.name for host in hosts(look.network)]) as members:
+                for _ in range(2):
+                    found = services.run(look, members)
+                    results = {(one.subject.device, one.subject.service): one.result for one in found.records}
+                    assert results.pop(("990100-prod1", "db")) == "pass"
+                    assert set(results.values()) == {"fail"} and len(results) == 3
+        finally:
+            daemon.kill()
+
+
+INPUT = """
+table inet control {
+  chain input {
+    type filter hook input priority 0; policy drop;
+    ct state established,related accept
+    icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, nd-router-advert } accept
+  }
+}
+"""
+
+
+def test_a_routing_device_is_probed_as_well(laid: tuple[Session, str]) -> None:
+    """Its own addresses: closed by its input chain, then one port opened by hand for one zone."""
+    session, firewall = laid
+    for family, address in (("-4", "10.9.0.1/32"), ("-6", "fd09::1/128")):
+        wires.ip("-n", firewall, family, "addr", "replace", address, "dev", "lo")
+    device = Device(
+        "990100-fw1", sample.CITY, "firewall", "fw1.test.internal", (), loopback4="10.9.0.1", loopback6="fd09::1"
+    )
+    network = sample.network(devices=(*sample.HOSTS, device))
+    (shard,) = network.shards
+    city, *others = shard.sites
+    city = msgspec.structs.replace(city, devices=(*city.devices, device.name))
+    network = msgspec.structs.replace(network, shards=(msgspec.structs.replace(shard, sites=(city, *others)),))
+    wires.rules(firewall, wires.RULES + INPUT)
+    found = by_pair(probe(session, network=network))
+    assert {record.result for record in found.values()} == {"pass"}, found
+    assert {zone for zone, other in found if other == TRANSIT} == {"production", "exchange", "access"}
+    wires.rules(firewall, wires.RULES + INPUT.replace(ESTABLISHED, f"{ESTABLISHED}\n iifname z3 tcp dport 5432 accept"))
+    found = by_pair(probe(session, network=network))
+    assert {key for key, record in found.items() if record.result != "pass"} == {("access", TRANSIT)}
+    assert "tcp/5432 is open, nobody listens, the plan says closed" in found["access", TRANSIT].reason
