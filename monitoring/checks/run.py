@@ -8,7 +8,7 @@ from ground import mistake, remote
 from ground.record import Record, Subject
 from ground.remote import Session
 from ip_plan.network import Network
-from monitoring.checks import backup, database, flows, names, reach, routing, rules, sames, time, zones
+from monitoring.checks import backup, database, flows, names, partners, reach, routing, rules, sames, time, zones
 from monitoring.checks.crew import Crew, crew
 from monitoring.checks.look import Found, Look, hosts
 
@@ -23,6 +23,7 @@ BY_QUESTION: dict[str, Callable[[Look], Found]] = {
     "rules": rules.run,
     "databases": database.run,
     "flows": flows.run,
+    "partners": partners.run,
     "sames": sames.run,
     "backups": backup.run,
 }
@@ -36,6 +37,7 @@ CHECKS = {
     "rules": (rules.CHECK,),
     "databases": (database.CHECK,),
     "flows": (flows.CHECK,),
+    "partners": (partners.CHECK,),
     "sames": sames.CHECKS,
     "backups": (backup.CHECK,),
 }

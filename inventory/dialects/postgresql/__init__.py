@@ -10,6 +10,7 @@ from __future__ import annotations
 from inventory.dialects.template import fill
 from inventory.file import File
 from inventory.intent import Intent
+from ip_plan import partners
 from ip_plan.holding import Held
 
 FOLDER = "/etc/postgresql/15/main"
@@ -73,7 +74,8 @@ def files(intent: Intent, *, lab: bool) -> list[File]:
     contents = fill(
         "postgresql/databases.sql.j2", holding=held, schemas=sorted({each.schema for each in held.tables}),
         names={each.full for each in held.tables}, written=[each for each in held.tables if not each.filled],
-        signature=signature, users=users, owner=OWNER, application=APPLICATION, audit=AUDIT,
+        signature=signature, users=users, owner=OWNER, application=APPLICATION, audit=AUDIT, intake=_intake(intent),
+        outside=partners.SCHEMA,
     )  # fmt: skip
     found += [
         File(f"{FOLDER}/pg_ident.conf", ident, role, "postgres", "postgres", "0640", unit=unit),
@@ -89,6 +91,12 @@ def files(intent: Intent, *, lab: bool) -> list[File]:
             File(f"{UNITS}/{timer}", TIMER, role, unit=timer, action="restart"),
         ]
     return found
+
+
+def _intake(intent: Intent) -> str:
+    """The role that loads what outside bodies deliver; empty: none does here."""
+    boxes = intent.boxes
+    return boxes.user if boxes and boxes.fetcher == intent.device.name else ""
 
 
 def signature(held: Held) -> str:
