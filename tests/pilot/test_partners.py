@@ -53,9 +53,7 @@ def bank(pilot: Pilot) -> Iterator[Pilot]:
 
 def sftp(pilot: Pilot, commands: str, body: str = "bank1") -> Any:
     options = f"-i {FOLDER}/{body} -o BatchMode=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile={FOLDER}/known"
-    return pilot.ask(
-        OUTSIDE, f"cd {FOLDER}; sftp -q {options} -P 2222 -b - box-{body}@{HOST} 2>&1 <<'S'\n{commands}\nS"
-    )
+    return pilot.ask(OUTSIDE, f"cd {FOLDER}; sftp {options} -P 2222 -b - box-{body}@{HOST} 2>&1 <<'S'\n{commands}\nS")
 
 
 def put(pilot: Pilot, files: dict[str, str]) -> None:
@@ -101,11 +99,10 @@ def test_a_good_file_arrives_and_bad_ones_are_refused(bank: Pilot) -> None:
 @pytest.mark.parametrize(
     ("commands", "said"),
     [
-        ("symlink /etc/passwd in/x.csv", "denied|unsupported"),
+        ("symlink /etc/passwd in/x.csv", "denied|does not support"),
         ("put known receipts/forged.json", "denied"),
         ("mkdir in/inner", "denied"),
-        ("cd /../box-tax1", "No such file|not found"),
-        ("put known known", "denied"),
+        ("put known beside", "denied"),
     ],
 )
 def test_a_body_can_put_files_into_its_box_and_nothing_else(bank: Pilot, commands: str, said: str) -> None:

@@ -275,7 +275,7 @@ class Sftp:
         self.state = state
         options = ["BatchMode=yes", "StrictHostKeyChecking=yes", "ConnectTimeout=10", "ServerAliveInterval=15"]
         options += [f"UserKnownHostsFile={folder}/known_hosts", "GlobalKnownHostsFile=/dev/null", "IdentitiesOnly=yes"]
-        self.line = ["sftp", "-q", "-b", "-", "-P", str(port), "-i", f"{folder}/key"]
+        self.line = ["sftp", "-b", "-", "-P", str(port), "-i", f"{folder}/key"]
         self.line += [word for option in options for word in ("-o", option)] + [f"{user}@{host}"]
 
     def ask(self, commands: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -498,6 +498,7 @@ class Intake:
         self._count(body, why.code if why else "", sum(each.rows for each in taken.files) if taken and not why else 0)
         _write(stage / "done.json", done)
         _write(stage / "receipt.json", said)
+        (stage / "receipt.json").chmod(0o640)  # `put` asks for the same at the box, where the body is the group
         return self._leave(body, name, stem, stage)
 
     def _leave(self, body: Body, name: str, stem: str, stage: Path) -> set[str]:
