@@ -2,6 +2,7 @@
 
 A reference is `@secret:<name>@`, e.g. `@secret:database/640100-prod1/app@`. Its value lies in `<state>/secrets/<name>`,
 readable by its owner only: 32 random bytes in base64, which serves as a password and as a TSIG key (RFC 8945) alike.
+`@ssh-private:<name>@` and `@ssh-public:<name>@` are the halves of the SSH key that the secret is the seed of.
 """
 
 from __future__ import annotations
@@ -10,23 +11,30 @@ import base64
 import os
 import re
 import secrets
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ground import files
+from ground import files, sshkey
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*"
-REFERENCE = re.compile(rb"@secret:(" + _NAME.encode() + rb")@")
+FORMS: Mapping[str, Callable[[str], str]] = {
+    "secret": lambda value: value,
+    "ssh-private": sshkey.private,
+    "ssh-public": sshkey.public,
+}
+"""Form of a reference → what stands in its place."""
+REFERENCE = re.compile(rb"@(" + "|".join(FORMS).encode() + rb"):(" + _NAME.encode() + rb")@")
 
 
-def reference(name: str) -> str:
+def reference(name: str, form: str = "secret") -> str:
     """How a rendered file refers to the secret called `name`. Raises ValueError when that is no name."""
     _require_name(name)
-    return f"@secret:{name}@"
+    return f"@{form}:{name}@"
 
 
 def references(content: bytes) -> tuple[str, ...]:
     """The names of the secrets that `content` refers to, sorted, each once."""
-    return tuple(sorted({name.decode() for name in REFERENCE.findall(content)}))
+    return tuple(sorted({name.decode() for _, name in REFERENCE.findall(content)}))
 
 
 def value(state: Path, name: str) -> str:
@@ -45,7 +53,7 @@ def value(state: Path, name: str) -> str:
 
 def fill(state: Path, content: bytes) -> bytes:
     """`content` with every reference replaced by its value."""
-    return REFERENCE.sub(lambda found: value(state, found[1].decode()).encode(), content)
+    return REFERENCE.sub(lambda found: FORMS[found[1].decode()](value(state, found[2].decode())).encode(), content)
 
 
 def hide(state: Path, content: bytes) -> bytes:

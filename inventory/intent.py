@@ -10,8 +10,10 @@ from inventory.ends import Dual, bare
 from inventory.filtering import Filter, filtering
 from inventory.models import VENDORS
 from inventory.routing import Routing, routing
+from ip_plan import partners
 from ip_plan.holding import Holding, holding
 from ip_plan.network import TRANSIT, Device, Flow, Network, Protection, Service, Site
+from ip_plan.partners import Boxes
 
 NODE_EXPORTER, PROMETHEUS = "tcp/9100", "tcp/9090"
 
@@ -147,6 +149,8 @@ class Intent(msgspec.Struct, frozen=True):
     backup: Backup | None = None
     metrics: Metrics | None = None
     administration: Administration | None = None
+    boxes: Boxes | None = None
+    """The drop boxes that a host keeps, or fetches from."""
 
 
 def intent(network: Network, device: Device, server: Server | None = None) -> Intent:
@@ -172,6 +176,7 @@ def intent(network: Network, device: Device, server: Server | None = None) -> In
         backup=_backup(network, device),
         metrics=_metrics(network, device, site) if "metrics" in device.duties else None,
         administration=_administration(network, site) if device.dialect in VENDORS else None,
+        boxes=_boxes(network, device, site),
     )
 
 
@@ -264,6 +269,11 @@ def _stanza(network: Network, protection: Protection) -> Stanza:
     host = network.devices[protection.device].fqdn
     scratch = (network.devices[protection.scratch].fqdn,) if protection.scratch else ()
     return Stanza(protection.stanza, host, protection.retention_full, protection.full_interval_hours, (host, *scratch))
+
+
+def _boxes(network: Network, device: Device, site: Site) -> Boxes | None:
+    found = partners.boxes(network, site) if device.role == "host" else None
+    return found if found and device.name in (found.device, found.fetcher) else None
 
 
 def _metrics(network: Network, device: Device, site: Site) -> Metrics:

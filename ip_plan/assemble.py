@@ -9,7 +9,7 @@ from typing import Literal, cast
 import msgspec
 
 from ground.mistake import Mistake
-from ip_plan import addressing
+from ip_plan import addressing, partners
 from ip_plan.addressing import Block
 from ip_plan.grants import Grants, Need
 from ip_plan.layout import Layout, needs, province_key, serving
@@ -20,6 +20,7 @@ from ip_plan.network import (
     Interface,
     Level,
     Link,
+    Partner,
     Protection,
     Region,
     Second,
@@ -271,6 +272,7 @@ def build(
             made = msgspec.structs.replace(made, dialect=choice.dialect, model=choice.model, numbers=numbers)
         devices.append(made)
     mistakes += _absent(plan, layout, province, bodies)
+    mistakes += partners.check(plan, _offered(sites, services), layout.members[province])
     ledger.settle(grants.living)
     ledger.drop(grants.free)
     neighbours = [top] if top else [part for part, _ in below]
@@ -288,6 +290,7 @@ def build(
         neighbour_devices=tuple(device for part in neighbours for device in part.devices),
         neighbour_links=tuple(uplink.link for _, handed in below for uplink in handed),
         second=tuple(sorted(second, key=lambda each: (each.site, each.device, each.name))),
+        partners=_partners(plan, wanted),
     )
     centre = next((site for site in sites if site.region == province), None)
     summit: Top | None = None
@@ -459,6 +462,25 @@ def hosts_of(plan: Plan, need: Need) -> list[tuple[str, list[str], list[str]]]:
         found += [(host.zone, host.duties, host.services) for host in plan.sites.hosts if host.zone in need.kind.zones]
     extra = [host for host in plan.plan.extra_hosts if host.region == need.region and host.zone in need.kind.zones]
     return found + [(host.zone, host.duties, host.services) for host in extra]
+
+
+def _offered(sites: Iterable[Site], services: Iterable[Service]) -> dict[str, list[str]]:
+    """Region → the services of its sites."""
+    region = {site.key: site.region for site in sites}
+    found: dict[str, list[str]] = {}
+    for service in services:
+        found.setdefault(region[service.site], []).append(service.name)
+    return found
+
+
+def _partners(plan: Plan, wanted: Iterable[Need]) -> tuple[Partner, ...]:
+    centre = {need.region: need.key for need in wanted if need.kind.kind == "centre"}
+    found = (
+        Partner(centre[row.region], row.id, row.title, tuple(row.tables), row.limit_megabytes * 1_000_000, row.key)
+        for row in plan.plan.partners
+        if row.region in centre
+    )
+    return tuple(sorted(found, key=lambda each: (each.site, each.id)))
 
 
 def _protections(

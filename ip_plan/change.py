@@ -24,6 +24,7 @@ Thing = Literal[
     "service",
     "protection",
     "second",
+    "partner",
 ]
 
 MOVES: Mapping[Thing, frozenset[str]] = {
@@ -179,6 +180,9 @@ def _parts(network: Network, recoded: Mapping[str, str]) -> Iterator[tuple[tuple
             name, at = f"{each.site}:{each.zone}:{each.service}", each.site
             parties = tuple(filter(None, (each.device, each.repository, each.scratch)))
             yield ("protection", name), _Part(each, province, region_of[at], at, parties, None)
+        for partner in shard.partners:
+            name, at = f"{partner.site}:{partner.id}", partner.site
+            yield ("partner", name), _Part(partner, province, region_of[at], at, (), None)
 
 
 def second(extra: Second) -> str:

@@ -199,6 +199,19 @@ class Protection(msgspec.Struct, frozen=True, gc=False):
     reason: str = ""
 
 
+class Partner(msgspec.Struct, frozen=True, gc=False):
+    """A body outside that leaves files in a drop box of one centre."""
+
+    site: str
+    id: str
+    title: str
+    tables: tuple[str, ...]
+    limit_bytes: int
+    """The most that one delivery may bring."""
+    key: str = ""
+    """Its public key; empty: a pair is made with the secrets."""
+
+
 class Flow(msgspec.Struct, frozen=True):
     """A row that decides connections. One statement; filters, proof and probes all come from it.
 
@@ -301,6 +314,7 @@ class Shard(msgspec.Struct, frozen=True):
     """Links with their a end here and their b end in another shard."""
     second: tuple[Second, ...] = ()
     """Of sites that are being renumbered."""
+    partners: tuple[Partner, ...] = ()
 
 
 class Index(msgspec.Struct, frozen=True):
@@ -408,6 +422,14 @@ class Network(msgspec.Struct, frozen=True, dict=True):
         for each in self.protections:
             for name in dict.fromkeys((each.device, each.repository, each.scratch)):
                 found[name] = (*found.get(name, ()), each)
+        return found
+
+    @cached_property
+    def partners_of(self) -> dict[str, tuple[Partner, ...]]:
+        """Site → the bodies that have a drop box there."""
+        found: dict[str, tuple[Partner, ...]] = {}
+        for each in (partner for shard in self.shards for partner in shard.partners):
+            found[each.site] = (*found.get(each.site, ()), each)
         return found
 
     @cached_property

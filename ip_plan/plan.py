@@ -321,6 +321,7 @@ def _codes(plan: PlanFile) -> list[tuple[source.Path_, str]]:
     ]
     found += [(("without", index, "region"), line.region) for index, line in enumerate(plan.without)]
     found += [(("devices", index, "region"), row.region) for index, row in enumerate(plan.devices) if row.region]
+    found += [(("partners", index, "region"), body.region) for index, body in enumerate(plan.partners)]
     return found + [(("twin", "running", index), code) for index, code in enumerate(plan.twin.running)]
 
 

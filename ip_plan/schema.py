@@ -280,6 +280,22 @@ class ExceptionFile(_Model):
         )
 
 
+class PartnerFile(_Model):
+    """A body outside that leaves files in a drop box of one centre (S3 四(二)2)."""
+
+    region: Code
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{1,15}$")]
+    """Also of its account there, behind `box-`."""
+    title: Name
+    tables: Annotated[list[Label], Field(min_length=1)]
+    """Tables of the schema `outside` that it may deliver."""
+    limit_megabytes: Annotated[int, Field(ge=1, le=4096)]
+    """The most that one delivery may bring."""
+    key: Annotated[str, StringConstraints(pattern=r"^(ssh-ed25519 [A-Za-z0-9+/=]+)?$")] = ""
+    """Its public key; empty: a pair is made in the state folder, to rehearse with."""
+    reason: Reason
+
+
 class PlanFile(_Model):
     """plan.yml: what belongs to the whole plan."""
 
@@ -305,6 +321,7 @@ class PlanFile(_Model):
     pins: list[Pin] = []
     extra_hosts: list[ExtraHost] = []
     without: list[Without] = []
+    partners: list[PartnerFile] = []
     devices: list[DeviceFile] = []
     settings: dict[str, str | int | float | bool] = {}
     exception_days: Days = Days(

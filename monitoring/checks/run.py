@@ -14,6 +14,7 @@ from monitoring.checks import (
     entrance,
     flows,
     names,
+    partners,
     reach,
     routing,
     rules,
@@ -38,6 +39,7 @@ BY_QUESTION: dict[str, Callable[[Look], Found]] = {
     "databases": database.run,
     "flows": flows.run,
     "entrances": entrance.run,
+    "partners": partners.run,
     "sames": sames.run,
     "backups": backup.run,
 }
@@ -53,6 +55,7 @@ CHECKS = {
     "databases": (database.CHECK,),
     "flows": (flows.CHECK,),
     "entrances": (entrance.CHECK,),
+    "partners": (partners.CHECK,),
     "sames": sames.CHECKS,
     "backups": (backup.CHECK,),
 }

@@ -17,12 +17,14 @@ from tests.inventory.pilot import AT, FIREWALL, OFFICE, ROUTER, Place
 
 Run = Callable[[str, Path], subprocess.CompletedProcess[str]]
 
+# A node has a host key and its sshd runs: `sshd -t` asks for both.
 # Mount and network namespaces of its own: nothing stays behind, and `nft -c` asks a kernel without any rule.
 INSIDE = """
 mount -t tmpfs none "$1" && mkdir "$1/up" "$1/work" "$1/root" &&
 mount -t overlay overlay -o "lowerdir=$2,upperdir=$1/up,workdir=$1/work" "$1/root" &&
 mkdir "$1/root/build" && mount --bind "$3" "$1/root/build" &&
-mount -t proc proc "$1/root/proc" && mount --bind /dev "$1/root/dev" &&
+mount -t proc proc "$1/root/proc" && mount --bind /dev "$1/root/dev" && mkdir -p "$1/root/run/sshd" &&
+ssh-keygen -q -t ed25519 -N '' -f "$1/root/etc/ssh/ssh_host_ed25519_key" &&
 exec chroot "$1/root" /bin/sh -c "$4"
 """
 

@@ -122,6 +122,8 @@ def facts(network: Network) -> Facts:
             found["second", owner + item["name"]] = item
         for item in shard["protections"]:
             found["protection", f"{item['site']}:{item['zone']}:{item['service']}"] = item
+        for item in shard["partners"]:
+            found["partner", f"{item['site']}:{item['id']}"] = item
     for thing, key in list(found):
         if thing == "site":
             for zone in found[thing, key].pop("zones"):

@@ -6,6 +6,7 @@ import base64
 import datetime
 import hashlib
 import hmac
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -52,6 +53,19 @@ def test_only_references_are_replaced(
     assert name in secret.references(content)
     assert secret.fill(state, content).endswith(secret.value(state, name).encode() + secret.fill(state, after))
     assert secret.fill(state, before.replace(b"@", b"")) == before.replace(b"@", b"")
+
+
+def test_both_halves_of_an_ssh_key_come_from_one_secret(tmp_path: Path) -> None:
+    public, private = (
+        secret.fill(tmp_path, f"{secret.reference('ssh/a/b', form)}\n".encode())
+        for form in ("ssh-public", "ssh-private")
+    )
+    path = tmp_path / "key"
+    path.write_bytes(private)
+    path.chmod(0o600)
+    read = subprocess.run(["ssh-keygen", "-y", "-f", path], capture_output=True, check=True).stdout
+    assert read.split()[:2] == public.split() and secret.fill(tmp_path, b"@ssh-private:ssh/a/b@\n") == private
+    assert secret.references(b"@ssh-public:ssh/a/b@") == ("ssh/a/b",)
 
 
 def test_the_verifier_is_that_of_rfc_7677() -> None:

@@ -31,7 +31,7 @@ def files(intent: Intent, *, lab: bool) -> list[File]:
         )
         for port in ports
     ]
-    sysctl = fill_once("debian/sysctl.conf.j2", routes=routes, database=intent.database is not None, lab=lab)
+    sysctl = fill_once("debian/sysctl.conf.j2", routes=routes, server=_server(intent), lab=lab)
     asked = intent.resolver
     resolver = fill_alike("debian/resolv.conf.j2", _resolver, _counts(asked), (*asked.v4, *asked.v6, intent.domain))
     return [
@@ -48,6 +48,11 @@ def files(intent: Intent, *, lab: bool) -> list[File]:
             action="restart",
         ),
     ]
+
+
+def _server(intent: Intent) -> str:
+    """What listens on addresses of services from its start on."""
+    return "PostgreSQL" if intent.database else "OpenSSH" if intent.boxes else ""
 
 
 def _network(port: Port, lab: bool) -> str:

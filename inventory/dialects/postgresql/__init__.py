@@ -13,6 +13,7 @@ import hashlib
 from inventory.dialects.template import fill
 from inventory.file import File
 from inventory.intent import Intent
+from ip_plan import partners
 from ip_plan.holding import Held
 
 FOLDER = "/etc/postgresql/15/main"
@@ -85,6 +86,7 @@ def files(intent: Intent, *, lab: bool) -> list[File]:
         names={each.full for each in held.tables}, written=[each for each in held.tables if not each.filled],
         signature=signature, users=users, owner=OWNER, application=APPLICATION, audit=AUDIT, reviewer=REVIEWER, mover=MOVER,
         name=NAME, folder=FOLDER, same_person=SAME_PERSON, unknown=UNKNOWN, nothing=NOTHING, md5=md5,
+        intake=_intake(intent), outside=partners.SCHEMA,
     )  # fmt: skip
     found += [
         File(f"{FOLDER}/pg_ident.conf", ident, role, "postgres", "postgres", "0640", unit=unit),
@@ -120,6 +122,12 @@ def _each_minute(job: str, program: str, titles: tuple[str, str], options: str) 
 def md5(text: str) -> str:
     """As the server's own function of that name; it tells two texts apart and guards nothing."""
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _intake(intent: Intent) -> str:
+    """The role that loads what outside bodies deliver; empty: none does here."""
+    boxes = intent.boxes
+    return boxes.user if boxes and boxes.fetcher == intent.device.name else ""
 
 
 def signature(held: Held) -> str:
