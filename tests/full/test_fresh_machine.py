@@ -18,7 +18,7 @@ KINDS = {"container": 3600.0} | ({"emulator": 4 * 3600.0} if os.environ.get("JIN
 @pytest.mark.timeout(5 * 3600)
 @pytest.mark.parametrize("kind", KINDS)
 def test_clone_and_demo(kind: str, tmp_path: Path) -> None:
-    make = {"container": machine.container, "emulator": machine.emulator}[kind]
+    make = machine.container if kind == "container" else machine.emulator
     with make(tmp_path, REPOSITORY) as run:
         found = run("cat /proc/1/comm; stat -f -c %T /sys/fs/cgroup; command -v pip nft ansible", 60).stdout
         assert found.split() == ["systemd", "cgroup2fs"]
