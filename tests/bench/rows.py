@@ -170,6 +170,36 @@ ROWS: tuple[Row, ...] = (
         note="the description of each tree is a file of its own",
     ),
     Row(
+        "render-again",
+        "the same, when nothing changed since",
+        "device",
+        (
+            Size(
+                "national plan", _work("render-stored", "{base}", "{base}/build"),
+                (*_mixed(""), _work("render-stored", "{base}", "{base}/build")),
+            ),
+        ),
+    ),
+    Row(
+        "county",
+        "a township of the nation comes, goes and returns: plan read, compared, compiled, its files written",
+        "device",
+        (
+            Size(
+                "national plan",
+                _work("follow", "{base}/plan", "{base}"),
+                (
+                    _work("nation", "{base}/plan", "mixed"), _work("compile", "{base}/plan", "{base}"),
+                    _work("render-stored", "{base}", "{base}/build"), _work("township", "{base}/plan"),
+                ),
+                (_work("township", "{base}/plan"),),
+            ),
+        ),
+        seconds=0.7,
+        memory=120,
+        note="devices as in `render-nation`",
+    ),
+    Row(
         "zones",
         "every forward and reverse zone of the nation written as a master file",
         "record",
@@ -210,6 +240,36 @@ ROWS: tuple[Row, ...] = (
             Size(label, _work("prove-province", "{base}", province), (*NATION, _work("render", "{base}", "{base}/build")))
             for label, province in (("Chongqing (50)", "50"), ("Sichuan (51)", "51"))
         ),
+    ),
+    Row(
+        "prove-nation",
+        "prove everything that is rendered of the national plan, by province in processes",
+        "device",
+        (Size("national plan", _work("prove-nation", "{base}"), (*NATION, _work("render", "{base}", "{base}/build"))),),
+        seconds=15,
+        memory=300,
+        runs=1,
+        note="offices alike up to their own addresses are proved by a few of each kind, each text of the others is compared word by word",
+    ),
+    Row(
+        "prove-one-site",
+        "prove the nation again after one file of one office changed",
+        "device",
+        (
+            Size(
+                "national plan",
+                _work("prove-nation", "{base}", "{base}/kept"),
+                (
+                    *NATION,
+                    _work("render", "{base}", "{base}/build"),
+                    _work("prove-nation", "{base}", "{base}/kept"),
+                    _work("touch", "{base}", "640121100-r1"),
+                ),
+                (_work("touch", "{base}", "640121100-r1"),),
+            ),
+        ),
+        seconds=1,
+        note="the centre that serves that office is proved anew with what it serves; of all others every file is looked at, none is read",
     ),
     Row(
         "remediate",

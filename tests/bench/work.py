@@ -155,6 +155,31 @@ def render_stored(state: str, build: str) -> int:
     return renderer.write(Path(build), load(stored, ()), lab=False, stored=stored).devices
 
 
+TOWNSHIP = "640121999,新设乡,township,640121,town,xinshe,0,0\n"
+
+
+def township(folder: str) -> int:
+    """Add one township to the plan's division data, or take it out again; 1."""
+    path = Path(folder, "regions.csv")
+    text = path.read_text("utf-8")
+    path.write_text(text.replace(TOWNSHIP, "") if TOWNSHIP in text else text + TOWNSHIP, "utf-8")
+    return 1
+
+
+def follow(plan: str, state: str) -> int:
+    """Compile the changed plan and render what it changes; devices whose files changed, came or went."""
+    from inventory import render as renderer
+    from ip_plan.compile import compile_plan
+    from ip_plan.network import load
+
+    stored = compile_plan(plan, Path(state)).network
+    written = renderer.write(Path(state, "build"), load(stored, ()), lab=False, stored=stored)
+    touched = {*written.changed, *written.removed}
+    if not touched or any(not name.startswith(("6401", "6400")) for name in touched):
+        sys.exit(f"a township of 640121 was changed, and these devices were: {sorted(touched)[:9]}")
+    return len(touched)
+
+
 def zones(state: str, out: str) -> int:
     """Write all zones of the compiled plan as master files; records."""
     from inventory import zones as zonefiles
@@ -228,6 +253,17 @@ def prove(state: str, extent: str = "running") -> int:
     return found.devices
 
 
+def prove_nation(state: str, kept: str = "") -> int:
+    """Prove everything rendered in `state`/build, by province in processes; devices. With `kept`, verdicts are kept there."""
+    from inventory.proof import national
+
+    (folder,) = Path(state, "plans").glob("*/network")
+    found = national.prove(folder, Path(state, "build"), kept=Path(kept) if kept else None)
+    if not found.good:
+        sys.exit(f"the proof found {[*found.mistakes, *found.findings][:3]}")
+    return found.devices
+
+
 def prove_province(state: str, province: str) -> int:
     """Prove a province in one process, nothing kept; devices."""
     from inventory.proof import national
@@ -238,6 +274,13 @@ def prove_province(state: str, province: str) -> int:
     if not found.good:
         sys.exit(f"the proof found {[*found.mistakes, *found.findings][:3]}")
     return found.devices
+
+
+def touch(state: str, device: str) -> int:
+    """Write one file of a device again with a further comment; files."""
+    path = Path(state, "build", device, "files/etc/nftables.conf")
+    path.write_text(path.read_text() + "# touched\n")
+    return 1
 
 
 def append(state: str, number: str) -> int:
@@ -445,9 +488,9 @@ def names(state: str, province: str, to: str = "") -> int:
 
 WORKS: dict[str, Callable[..., int]] = {
     "compile": compile, "cut": cut, "remember": remember, "forget": forget, "unchanged": unchanged, "render": render, "prove": prove,
-    "prove-province": prove_province,
+    "prove-nation": prove_nation, "prove-province": prove_province, "touch": touch,
     "append": append, "verify": verify, "rounds": rounds, "status": status, "spokes": spokes, "spokes-plan": spokes_plan,
-    "render-stored": render_stored, "mixed": mixed, "zones": zones, "load-zones": load_zones,
+    "render-stored": render_stored, "mixed": mixed, "township": township, "follow": follow, "zones": zones, "load-zones": load_zones,
     "rendered": rendered, "inventory": inventory,
     "netlab": netlab, "netlab-plan": netlab_plan, "names": names, "nation": nation, "rename": rename, "diff": diff,
     "drift": drift, "remedy": remedy,
