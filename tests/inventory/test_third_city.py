@@ -31,14 +31,18 @@ AT_THE_PROVINCE = {
     },
     # Who may come through: the sets of the zones below.
     f"{PROVINCE}-fw1": {"/etc/nftables.conf"},
-    # The city's zones are delegated, and its name server may fetch; its rows are subscribed to.
+    # The city's zones are delegated, and its name server may fetch; its rows are subscribed to, and its
+    # exchange host is let in to fetch the cases for its regions.
     f"{PROVINCE}-exch1": {
         "/etc/bind/named.conf",
         "/etc/bind/zones/nx.jinbao.internal.zone",
         "/etc/bind/zones/0.10.in-addr.arpa.zone",
         "/etc/bind/zones/0.0.0.f.f.f.3.ip6.arpa.zone",
         "/etc/postgresql/15/main/conf.d/jinbao.conf",
+        "/etc/postgresql/15/main/databases.sql",
         "/etc/postgresql/15/main/flows.sql",
+        "/etc/postgresql/15/main/pg_hba.conf",
+        "/etc/postgresql/15/main/pg_ident.conf",
     },
     f"{PROVINCE}-mgmt1": {"/etc/prometheus/prometheus.yml"},
 }
