@@ -311,13 +311,16 @@ def _follow(path: Path, process: subprocess.Popen[bytes]) -> Iterator[Event]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End Ansible and its workers, first as Ctrl-C does."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+    """End Ansible and its workers, first as Ctrl-C does. A worker that outlives it has nobody to tell what it does."""
+    for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(GRACE_SECONDS)
-            return
+            break
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _program(name: str) -> str:
