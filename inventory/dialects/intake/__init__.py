@@ -32,6 +32,7 @@ After={UNIT}
 [Service]
 Type=oneshot
 User={{user}}
+LoadCredential=key:{FOLDER}/key
 StateDirectory={STATE}
 StateDirectoryMode=0700
 UMask=0077
@@ -81,7 +82,7 @@ def files(intent: Intent) -> list[File]:
         File(PROGRAM, program, role, validator="python3 -I -m py_compile %s"),
         File(f"{FOLDER}/intake.json", msgspec.json.format(msgspec.json.encode(told)).decode() + "\n", role),
         File(f"{FOLDER}/known_hosts", known, role),
-        File(f"{FOLDER}/key", key, role, boxes.user, boxes.user, "0600"),
+        File(f"{FOLDER}/key", key, role, mode="0600"),
         File(f"{UNITS}/jinbao-intake.service", SERVICE.format(user=boxes.user, limit=limit), role),
         File(f"{UNITS}/{timer}", TIMER, role, unit=timer, action="restart"),
     ]

@@ -273,9 +273,10 @@ class Sftp:
 
     def __init__(self, host: str, port: int, user: str, folder: Path, state: Path) -> None:
         self.state = state
+        keys = os.environ.get("CREDENTIALS_DIRECTORY", folder)  # where systemd puts what root alone may read
         options = ["BatchMode=yes", "StrictHostKeyChecking=yes", "ConnectTimeout=10", "ServerAliveInterval=15"]
         options += [f"UserKnownHostsFile={folder}/known_hosts", "GlobalKnownHostsFile=/dev/null", "IdentitiesOnly=yes"]
-        self.line = ["sftp", "-b", "-", "-P", str(port), "-i", f"{folder}/key"]
+        self.line = ["sftp", "-b", "-", "-P", str(port), "-i", f"{keys}/key"]
         self.line += [word for option in options for word in ("-o", option)] + [f"{user}@{host}"]
 
     def ask(self, commands: Sequence[str]) -> subprocess.CompletedProcess[str]:
