@@ -10,8 +10,16 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 # Folders whose tests bring up machines: one worker does them all, one lab after the other.
 LABS = {"backup", "full", "pilot", "playbooks", "stacks", "twin"}
 
-# bench/ is run by `./run bench`; full/ by `./run test --full`.
-collect_ignore = ["bench"] + ([] if os.environ.get("JINBAO_FULL") == "1" else ["full"])
+# bench/ is run by `./run bench`; full/, and what is marked as long elsewhere, by `./run test --full`.
+FULL = os.environ.get("JINBAO_FULL") == "1"
+collect_ignore = ["bench"] + ([] if FULL else ["full"])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    long = [] if FULL else [item for item in items if item.get_closest_marker("long")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
 
 
 class LabsTogether(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types

@@ -1,4 +1,4 @@
-"""Twice as many changes to vendors' configurations as the ordinary tests draw."""
+"""Six times as many changes to vendors' configurations as the ordinary tests draw."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ from tests.inventory.vendors.test_mutate import COUNT, FILES, SEED, missed, prep
 @pytest.mark.timeout(2400)
 @pytest.mark.parametrize("vendor", FILES)
 def test_each_change_is_found(vendor: str, tmp_path: Path) -> None:
-    left = missed(vendor, *prepared(vendor, tmp_path), 2 * COUNT, SEED)
+    left = missed(vendor, *prepared(vendor, tmp_path), 6 * COUNT, SEED)
     assert not left, "\n".join(left)

@@ -54,7 +54,9 @@ def running(plan: Path, folder: Path) -> Iterator[Pilot]:
         labs.down(name, state / "twin")
 
 
-@pytest.mark.parametrize("plan", [CHONGQING, HUBEI, PINNED], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "plan", [CHONGQING, pytest.param(HUBEI, marks=pytest.mark.long), PINNED], ids=lambda path: path.name
+)
 def test_a_cut_of_a_plan_for_other_regions_runs(plan: Path, tmp_path: Path) -> None:
     with running(plan, tmp_path) as pilot:
         assert pilot.prove().good

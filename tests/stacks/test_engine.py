@@ -86,7 +86,7 @@ def test_two_at_once_build_one(machine: Path) -> None:
 
 
 def test_cut_off_in_the_middle_it_goes_on_with_what_was_fetched(machine: Path) -> None:
-    go(machine, 'mkdir -p "$GOMODCACHE" && touch "$GOMODCACHE/fetched"; sleep 60')
+    go(machine, 'mkdir -p "$GOMODCACHE" && touch "$GOMODCACHE/fetched"; exec sleep 60')
     run = elsewhere()
     fetched = engine.cache() / "building" / "modules" / "pkg" / "mod" / "fetched"
     assert until(fetched.exists, 30)

@@ -17,7 +17,7 @@ from tests.inventory.vendors import mutate, plans
 from tests.inventory.vendors.mutate import Mutation
 
 FILES = {"vrp": "/vrpcfg.cfg", "comware": "/startup.cfg", "iosxe": "/startup-config"}
-COUNT, SEED = 30, 1
+COUNT, SEED = 10, 1
 EQUIVALENTS: list[dict[str, str]] = yaml.safe_load((Path(__file__).parent / "equivalents.yml").read_text())
 
 Loaded = dict[str, dict[str, Text]]

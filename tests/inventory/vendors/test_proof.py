@@ -100,6 +100,7 @@ def test_a_mix_of_dialects_is_proved_like_one(tmp_path: Path) -> None:
     assert {d.dialect for d in network.devices.values() if d.role != "host"} == {"frr", "vrp", "comware", "iosxe"}
 
 
+@pytest.mark.long
 def test_the_verdicts_written_by_hand_hold(whole: tuple[str, Network, Proof]) -> None:
     vendor, network, proof = whole
     world = World(network)
