@@ -225,7 +225,7 @@ def _entering(
         if not entrances or flow.verdict != "allow" or flow.data != "with" or PORT not in flow.ports:
             continue
         if flow.to_zone == device.zone and _carries(network, site, device, flow.to_service):
-            names = tuple(_subscribers(network, site, flow))
+            names = tuple(name for _, name in _subscribers(network, site, flow))
             there = catalogue.shipped().schemas(_levels(network, site), flow.from_zone)
             entered = tuple(
                 _only(tables[each.to], _common(known, name, each.to))
@@ -308,35 +308,24 @@ def _carries(network: Network, site: Site, device: Device, service: str) -> bool
     )
 
 
-def _at(network: Network, site: Site, zone: str, service: str) -> Service | None:
-    return next((each for each in network.services_at.get((site.key, zone), ()) if each.name == service), None)
-
-
 def _publishers(network: Network, site: Site, flow: Flow) -> Iterator[tuple[Site, Service]]:
     for other in network.related(site, flow.relation):
-        service = _at(network, other, flow.to_zone, flow.to_service)
+        service = network.service(other.key, flow.to_zone, flow.to_service)
         if service is not None and flow.between(site, other):
             yield other, service
 
 
-def _subscribers(network: Network, site: Site, flow: Flow) -> Iterator[str]:
+def _subscribers(network: Network, site: Site, flow: Flow) -> Iterator[tuple[Site, str]]:
+    """Who opens the flow to `site`: its centre, and the full name of its host."""
     for other in network.related(site, OPENER.get(flow.relation, flow.relation)):
-        if name := _subscriber(network, site, other, flow):
-            yield name
-
-
-def _subscriber(network: Network, site: Site, other: Site, flow: Flow) -> str:
-    """Full name of the host at `other` that opens the flow to `site`; empty: none does."""
-    service = _at(network, other, flow.from_zone, flow.from_service)
-    if service is None or not flow.between(other, site) or service.device not in network.known_devices:
-        return ""
-    return network.known_devices[service.device].fqdn
+        service = network.service(other.key, flow.from_zone, flow.from_service)
+        if service is not None and flow.between(other, site) and service.device in network.known_devices:
+            yield other, network.known_devices[service.device].fqdn
 
 
 def _publications(network: Network, flow: Flow, tables: tuple[Held, ...], site: Site) -> Iterator[Publication]:
     """One for all subscribers; where rows go to whom they are for, one each."""
-    openers = network.related(site, OPENER.get(flow.relation, flow.relation))
-    named = [(other, name) for other in openers if (name := _subscriber(network, site, other, flow))]
+    named = list(_subscribers(network, site, flow))
     if flow.relation == "serving-parent":
         for other, name in named:
             given = _addressed(network, tables, site, other)

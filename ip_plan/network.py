@@ -440,6 +440,10 @@ class Network(msgspec.Struct, frozen=True, dict=True):
             found[service.site, service.zone] = (*found.get((service.site, service.zone), ()), service)
         return found
 
+    def service(self, site: str, zone: str, name: str) -> Service | None:
+        """The service of that name in a zone of a site, or None where the plan has none."""
+        return next((each for each in self.services_at.get((site, zone), ()) if each.name == name), None)
+
     @cached_property
     def children(self) -> dict[str, tuple[Site, ...]]:
         """Site key → the sites it serves, sorted by key."""

@@ -12,7 +12,7 @@ import msgspec
 
 from ground.mistake import Mistake
 from ip_plan import catalogue
-from ip_plan.network import Flow, Network, Partner, Service, Site
+from ip_plan.network import Flow, Network, Partner, Site
 from ip_plan.plan import Plan
 
 FLOW = "FL-06"
@@ -51,11 +51,8 @@ def boxes(network: Network, site: Site) -> Boxes | None:
     flow = row(network.flows)
     if not bodies or flow is None:
         return None
-    ends = [
-        _carried(network.services_at.get((site.key, zone), ()), name)
-        for zone, name in ((flow.to_zone, flow.to_service), (flow.from_zone, flow.from_service))
-    ]
-    box, fetcher = ends
+    box = network.service(site.key, flow.to_zone, flow.to_service)
+    fetcher = network.service(site.key, flow.from_zone, flow.from_service)
     if box is None or fetcher is None:
         return None
     return Boxes(
@@ -109,7 +106,3 @@ def check(plan: Plan, services: Mapping[str, Sequence[str]], members: Iterable[s
             place = document.place(("partners", index, key))
             found.append(Mistake(document.file, *place, code, body.id, what, cure))
     return found
-
-
-def _carried(services: Iterable[Service], name: str) -> Service | None:
-    return next((service for service in services if service.name == name), None)

@@ -11,7 +11,7 @@ import msgspec
 from ground import clock, files
 from ground.record import Measure, Record, Result, Subject
 from ground.remote import Session
-from ip_plan.network import Device, Network, Service, Site
+from ip_plan.network import Device, Network, Site
 
 CONTROLLER = "controller"
 
@@ -89,11 +89,6 @@ def addresses(device: Device) -> dict[str, str]:
     """`4` and `6` → a host's own address, without length."""
     (interface,) = device.interfaces
     return {"4": interface.v4.partition("/")[0], "6": interface.v6.partition("/")[0]}
-
-
-def service(network: Network, site: str, zone: str, name: str) -> Service | None:
-    """The service of that name, or None where the plan has none."""
-    return next((found for found in network.services_at.get((site, zone), ()) if found.name == name), None)
 
 
 def serving_exchange(network: Network, site: Site) -> Site | None:

@@ -18,7 +18,7 @@ from ground.record import Measure, Record
 from ip_plan.network import Device, Network, Service, Site
 from monitoring.checks import exchange
 from monitoring.checks.crew import Crew
-from monitoring.checks.look import Found, Look, addresses, hosts, service, serving_exchange, some, subject
+from monitoring.checks.look import Found, Look, addresses, hosts, serving_exchange, some, subject
 
 FORWARD, REVERSE = "dns.forward", "dns.reverse"
 METHOD = "DNS query over UDP to the name server of the host's centre, over both families"
@@ -42,11 +42,11 @@ def known(network: Network, site: Site) -> list[Service]:
     if centre is None:
         return []
     above, aside = network.known_sites.get(centre.parent), _other_branch(network, centre)
-    found = [service(network, centre.key, zone, name) for zone, name in (("production", "app"), ("exchange", "dns"))]
+    found = [network.service(centre.key, zone, name) for zone, name in (("production", "app"), ("exchange", "dns"))]
     if above:
-        found += [service(network, above.key, "exchange", name) for name in ("exchange", "dns")]
+        found += [network.service(above.key, "exchange", name) for name in ("exchange", "dns")]
     if aside:
-        found.append(service(network, aside.key, "exchange", "exchange"))
+        found.append(network.service(aside.key, "exchange", "exchange"))
     return [one for one in found if one]
 
 
@@ -61,7 +61,7 @@ def questions(network: Network, host: Device) -> list[Question]:
     """What `host` asks, each over both families; empty where no name server serves it."""
     site = network.sites[host.site]
     centre = serving_exchange(network, site)
-    server = service(network, centre.key, "exchange", "dns") if centre else None
+    server = network.service(centre.key, "exchange", "dns") if centre else None
     if server is None:
         return []
     return [

@@ -10,7 +10,7 @@ import msgspec
 from ground.record import Measure, Record
 from ip_plan.network import Device, Network, Service, Site
 from monitoring.checks.crew import Crew
-from monitoring.checks.look import Found, Look, addresses, service, serving_exchange, some, subject
+from monitoring.checks.look import Found, Look, addresses, serving_exchange, some, subject
 from monitoring.checks.zones import FAMILIES, LETTERS, RATE, TIMEOUT, listen, targets
 
 CHECK = "reach.office"
@@ -36,7 +36,7 @@ def errands(network: Network) -> list[Errand]:
             continue
         counter = next((d for d in network.devices_of(site) if d.role == "host" and d.zone == "access"), None)
         centre = serving_exchange(network, site)
-        wanted = [service(network, centre.key, zone, name) if centre else None for zone, name in NEEDS]
+        wanted = [network.service(centre.key, zone, name) if centre else None for zone, name in NEEDS]
         missing = [name for (_, name), one in zip(NEEDS, wanted, strict=True) if one is None]
         lack = "" if counter else "the plan has no host in its access zone"
         if missing:

@@ -11,7 +11,7 @@ from ground.record import Measure, Record
 from ip_plan.network import Device, Network, Service, Site
 from monitoring.checks import exchange
 from monitoring.checks.crew import Crew
-from monitoring.checks.look import Found, Look, addresses, hosts, service, serving_exchange, some, subject
+from monitoring.checks.look import Found, Look, addresses, hosts, serving_exchange, some, subject
 
 CHECK = "time.offset"
 METHOD = "NTP query from the host to the server of its level (RFC 5905 §8), over both families"
@@ -36,7 +36,7 @@ def server(network: Network, host: Device) -> Service | None:
     site: Site | None = serving_exchange(network, network.sites[host.site])
     if site and "time" in host.duties and site.parent in network.known_sites:
         site = network.known_sites[site.parent]
-    return service(network, site.key, "exchange", "ntp") if site else None
+    return network.service(site.key, "exchange", "ntp") if site else None
 
 
 def run(look: Look, crew: Crew) -> Found:
