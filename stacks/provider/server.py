@@ -211,8 +211,14 @@ def main() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the engine's to hear; it sends Cancel
     given_up = threading.Event()
+
+    def end(*_: object) -> None:
+        given_up.set()
+        raise KeyboardInterrupt
+
+    # Ctrl-C is the engine's to hear, this process has a group of its own; the engine sends the signal when it needs us no more.
+    signal.signal(signal.SIGINT, end)
     try:
         provider = Provider(back_end(given_up), given_up)
     except mistake.Mistakes as found:

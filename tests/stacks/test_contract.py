@@ -177,6 +177,17 @@ def test_it_ends_with_the_engine_that_started_it(tmp_path: Path) -> None:
     )
 
 
+def test_it_ends_when_the_engine_is_done_with_it(tmp_path: Path) -> None:
+    """Else every run of the engine waits five seconds before it kills it."""
+    program = Path(sys.executable).with_name("pulumi-resource-jinbao")
+    environment = {**os.environ, "JINBAO_STATE": str(tmp_path), "JINBAO_AT": "twin:x"}
+    with subprocess.Popen([program, "127.0.0.1:1"], env=environment, stdout=subprocess.PIPE, text=True) as provider:
+        assert provider.stdout
+        assert provider.stdout.readline().strip().isdigit()  # it serves
+        provider.send_signal(signal.SIGINT)
+        assert provider.wait(60) == 0
+
+
 def places(at: Place, name: str) -> NodeState:
     state = place.load(at, "node", name, NodeState)
     assert state
