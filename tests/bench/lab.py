@@ -9,7 +9,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,6 +34,11 @@ from tests.bench.meter import CHECKOUT, Failed, Figure
 
 PATIENCE = 600.0
 """Seconds that a row may take before it has failed; times JINBAO_SLOW."""
+CONFIGURED = {
+    "twin-deploy", "twin-green", "twin-again", "twin-probes", "row-inside", "row-above", "service-change", "rows-million",
+    "base-backup",
+}  # fmt: skip
+"""The rows on the pilot that the playbook has configured."""
 SERVICES = ("routing", "databases", "flows", "names", "time")
 
 
@@ -137,10 +142,11 @@ def passes(twin: Twin, only: Sequence[str]) -> bool:
     return bool(records) and all(record.result == "pass" for record in records)
 
 
-def reached(twin: Twin, clock: Clock) -> bool:
-    """Whether every host is reached over both families, each from one host of another site where the plan allows one."""
+def reached(twin: Twin, clock: Clock, there: Collection[str]) -> bool:
+    """Whether every host that is `there` is reached over both families, each from one host of another site where the plan allows one."""
     clock.lap("nodes answer")
-    openers, aims = hosts(twin.network), zones.targets(twin.network)
+    openers = [host for host in hosts(twin.network) if host.name in there]
+    aims = [aim for aim in zones.targets(twin.network) if aim.device in there]
     expected = zones.expect(twin.network, openers, aims)
     chosen = one_each(twin.network, expected)
     if {device for _, device, _ in chosen} != {host.name for host in openers}:
@@ -185,7 +191,7 @@ def preseeded(twin: Twin) -> Figure:
     shape = builds.lab(twin.network, twin.name)
     clock = Clock(twin)
     labs.up(shape, twin.folder, {node.name: twin.build / node.name for node in shape.nodes})
-    reached(twin, clock)
+    reached(twin, clock, {node.name for node in shape.nodes})
     return clock.figure(len(shape.nodes))
 
 
@@ -214,6 +220,21 @@ def deployed(twin: Twin) -> Figure:
     until(lambda: passes(twin, SERVICES), "all services up")
     clock.lap("all services are up")
     return clock.figure(len(outcome.hosts))
+
+
+def green(twin: Twin, clock: Clock) -> Figure:
+    """Since `clock` was started on bare machines: every check says that it is as the plan says. Raises Failed."""
+    bad: list[Record] = []
+
+    def all_green() -> bool:
+        bad[:] = [record for record in look(twin, ()) if record.result != "pass"]
+        return not bad
+
+    try:
+        until(all_green, "every check green")
+    except Failed as why:
+        raise Failed(f"{why}: {[(one.check, one.subject, one.reason) for one in bad[:3]]}") from None
+    return clock.figure(sum(len(site.devices) for site in twin.network.running()))
 
 
 def again(twin: Twin) -> Figure:
@@ -262,21 +283,44 @@ def measure(folder: Path, wanted: Sequence[str], told: Callable[[str, Figure], N
         twin = Twin(state, f"bench{os.getpid()}a", network, build)
         with ended(twin):
             told("twin-preseeded", preseeded(twin))
+    if "twin-wide" in wanted:
+        from tests.bench import wide
+
+        told("twin-wide", wide.preseeded(folder / "wide", f"bench{os.getpid()}w"))
     if {"stack-up", "stack-preview", "stack-drift"} & set(wanted):
         labs.prepared()
         twin = Twin(state, f"bench{os.getpid()}c", network, build)
         with ended(twin):
             stacked(twin, wanted, told)
-    rest = {"twin-deploy": deployed, "twin-again": again, "twin-probes": probes}
-    if set(rest) & set(wanted):
+    rest = CONFIGURED & set(wanted)
+    if rest:
         twin = Twin(state, f"bench{os.getpid()}b", network, build)
         with ended(twin):
             labs.up(builds.lab(network, twin.name), twin.folder)
-            # The first run is measured even where only what follows it was asked for: it has to be made anyway.
-            told("twin-deploy", deployed(twin))
-            for name in ("twin-again", "twin-probes"):
-                if name in wanted:
-                    told(name, rest[name](twin))
+            configured(twin, rest, folder, told)
+
+
+def configured(twin: Twin, wanted: Collection[str], folder: Path, told: Callable[[str, Figure], None]) -> None:
+    """The rows of the configured pilot, one after the other: each finds the lab as the one before it left it."""
+    from tests.bench import data
+
+    # The first run is measured even where only what follows it was asked for: it has to be made anyway.
+    started = Clock(twin)
+    told("twin-deploy", deployed(twin))
+    rows: dict[str, Callable[[], Figure]] = {
+        "twin-green": lambda: green(twin, started),
+        "twin-again": lambda: again(twin),
+        "twin-probes": lambda: probes(twin),
+        "row-inside": lambda: data.sent(twin, data.INSIDE),
+        "row-above": lambda: data.sent(twin, data.ABOVE),
+        "service-change": lambda: data.changed(twin, folder),
+    }
+    for name, work in rows.items():
+        if name in wanted:
+            told(name, work())
+    if {"rows-million", "base-backup"} & set(wanted):
+        for name, figure in zip(("rows-million", "base-backup"), data.million(twin), strict=True):
+            told(name, figure)
 
 
 def _say(name: str, figure: Figure) -> None:

@@ -331,6 +331,8 @@ ROWS: tuple[Row, ...] = (
 LABS: tuple[Lab, ...] = (
     Lab("twin-preseeded", "pilot from nothing to every session up and every host reached over both families, preseeded",
         "node", seconds=30),
+    Lab("twin-wide", "one ministry, four provinces, twenty cities from nothing to every database host reached, preseeded", "node",
+        seconds=90, note="routing devices, firewalls and databases of a plan of its own; 6 GB at most"),
     Lab("twin-deploy", "pilot from bare machines over Ansible with mitogen to all services up", "node", seconds=150,
         note="from the moment the bare machines answer"),
     Lab("stack-up", "one data centre from nothing through the engine, before services", "resource", seconds=15),
@@ -338,4 +340,13 @@ LABS: tuple[Lab, ...] = (
     Lab("stack-drift", "one data centre read back: no drift", "resource", seconds=3),
     Lab("twin-again", "second Ansible run: changed=0, every task evaluated", "node", per_unit=1.2),
     Lab("twin-probes", "zone probes of the pilot, both families, all pairs, 0 mismatches", "probe", seconds=12),
+    Lab("twin-green", "pilot with all services, from bare machines to every check green", "node", seconds=420,
+        note="`twin-deploy` and one look at everything"),
+    Lab("service-change", "a change of one service on one host: plan, rendered, applied, checked", "service", seconds=30),
+    Lab("row-inside", "a row of a city from its production zone over its exchange zone to its decision zone", "row", seconds=1,
+        note="the median of nine, from commit to being seen"),
+    Lab("row-above", "the same row to the ministry's exchange zone", "row", seconds=3, note="the median of nine"),
+    Lab("rows-million", "a million rows from production to exchange (FL-02) and decision (FL-04)", "row",
+        note="committed at once; province and ministry take them up meanwhile"),
+    Lab("base-backup", "the production database that holds them copied by `pg_basebackup`, beside it", "row"),
 )  # fmt: skip

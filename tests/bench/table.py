@@ -249,7 +249,7 @@ def _lab(table: Table, lab: Lab) -> list[str]:
         return []
     figure = entry.figure
     each = f", {figure.wall / figure.units:.2g} s each" if lab.per_unit else ""
-    most = f"{lab.seconds:g} s" if lab.seconds else f"{lab.per_unit:g} s a {lab.unit}"
+    most = f"{lab.seconds:g} s" if lab.seconds else f"{lab.per_unit:g} s a {lab.unit}" if lab.per_unit else ""
     return [
         f"| `{lab.name}` | {figure.wall:.3g} | {figure.cpu:.3g} | {figure.memory:.0f} | {figure.units:,} {lab.unit}s{each} | "
         f"{figure.others:.0%} | {most} |"
@@ -287,7 +287,7 @@ def limits(entries: Iterable[Entry]) -> Mapping[str, str]:
         else:
             lab = labs[entry.row]
             most = lab.seconds or lab.per_unit * entry.figure.units
-            if entry.figure.wall > most:
+            if most and entry.figure.wall > most:
                 said.append(f"{entry.figure.wall:.3g} s, at most {most:.3g} s")
         if said:
             found[entry.row] = "; ".join(said)

@@ -42,6 +42,7 @@ class Pilot(msgspec.Struct):
     folder: Path
     state: Path
     place: Place
+    known: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -57,7 +58,12 @@ class Pilot(msgspec.Struct):
 
     @property
     def network(self) -> Network:
-        return load(compile_plan(self.plan, self.state, confirm="pilot").network)
+        """The Network of the plan as it stands now; compiled again when a word of it changed."""
+        words = tuple(sorted((path.name, path.read_bytes()) for path in self.folder.iterdir()))
+        if self.known.get("words") != words:
+            self.known["words"] = words
+            self.known["network"] = load(compile_plan(self.plan, self.state, confirm="pilot").network)
+        return self.known["network"]  # type: ignore[no-any-return]
 
     @property
     def build(self) -> Path:
