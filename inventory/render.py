@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Executor
 from pathlib import Path
 
@@ -196,28 +196,28 @@ def write(
         province for province in (network.keys if stored else shards) if provinces is None or province in provinces
     ]
     with files.lock(build / ".lock"):
-        states = read_states(build)
         context = _Context(
-            build, network, shards, stored, devices, states, lab, provinces is not None or devices is not None,
+            build, network, shards, stored, devices, lab, provinces is not None or devices is not None,
             _program(lab), files.sha256(msgspec.json.encode([network.meta, network.flows], order="deterministic")),
             frozenset(os.listdir(build)),
         )  # fmt: skip
-        largest_first = sorted(wanted, key=context.size, reverse=True)
-        if any((choice.dialect, choice.model) != models.USUAL for choice in network.meta.choices):
-            found = (
-                work.spread(_check, context, largest_first, executor) if stored else [models.check(network, lab=lab)]
-            )
+        parts = {province: part for province in wanted if (part := _standing(context, province)) is not None}
+        todo = sorted((province for province in wanted if province not in parts), key=context.size, reverse=True)
+        # What stands was found good when it was rendered, from the same.
+        if todo and any((choice.dialect, choice.model) != models.USUAL for choice in network.meta.choices):
+            found = work.spread(_check, context, todo, executor) if stored else [models.check(network, lab=lab)]
             if mistakes := list(dict.fromkeys(mistake for each in found for mistake in each)):
                 raise Mistakes(mistakes)
-        parts = dict(work.spread(_province, context, largest_first, executor))
-        states |= {province: part.state for province, part in parts.items()}
-        if provinces is None:
-            for gone in set(states) - set(network.keys):
-                del states[gone]
+        parts |= zip(todo, work.spread(_render, context, todo, executor), strict=True)
+        living = {name for part in parts.values() for name in part.names}
+        for province in {path.stem for path in (build / STATES).glob("*.json")} - set(wanted):
+            if provinces is None and province not in network.keys:
                 for suffix in ("json", "keys"):
-                    (build / STATES / f"{gone}.{suffix}").unlink(missing_ok=True)
-                shutil.rmtree(build / bootstrap.FOLDER / gone, ignore_errors=True)
-        removed = _sweep(build, {host.name for state in states.values() for host in state.devices})
+                    (build / STATES / f"{province}.{suffix}").unlink(missing_ok=True)
+                shutil.rmtree(build / bootstrap.FOLDER / province, ignore_errors=True)
+            else:
+                living |= {host.name for host in _state(build, province).devices}
+        removed = _sweep(build, sorted(context.present - living))
     ordered = [parts[province] for province in wanted]
     return Written(
         sum(part.devices for part in ordered),
@@ -235,7 +235,6 @@ class _Context(msgspec.Struct):
     shards: dict[str, Shard]
     stored: Path | None
     devices: Collection[str] | None
-    states: dict[str, State]
     lab: bool
     named: bool
     """Whether provinces or devices were asked for by name: what was kept does not count then."""
@@ -274,36 +273,43 @@ def _check(context: _Context, province: str) -> list[Mistake]:
 class _Part(msgspec.Struct, frozen=True):
     """What was written of one province."""
 
-    state: State
+    names: tuple[str, ...]
+    """All its devices, rendered now or not."""
     devices: int
     files: int
     changed: tuple[str, ...]
 
 
-def _province(context: _Context, province: str) -> tuple[str, _Part]:
-    """One province, in whatever process."""
-    before = context.states.get(province, State((), {}))
+def _standing(context: _Context, province: str) -> _Part | None:
+    """A province of which everything stands as it would be rendered; None: it has to be rendered."""
+    made = _made(context, province)
+    whole = made.province and made.province == context.made(province) and context.present >= made.devices.keys()
+    if context.named or not whole or not (context.build / STATES / f"{province}.json").exists():
+        return None
+    return _Part(tuple(made.devices), len(made.devices), sum(number for _, number in made.devices.values()), ())
+
+
+def _made(context: _Context, province: str) -> Made:
     try:
-        made = msgspec.json.decode((context.build / STATES / f"{province}.keys").read_bytes(), type=Made)
+        return msgspec.json.decode((context.build / STATES / f"{province}.keys").read_bytes(), type=Made)
     except (OSError, msgspec.MsgspecError):
-        made = Made()
+        return Made()
+
+
+def _render(context: _Context, province: str) -> _Part:
+    """One province, in whatever process. A device that stands rendered from the same intent is not rendered again."""
+    with work.uncollected():
+        return _rendered(context, province)
+
+
+def _rendered(context: _Context, province: str) -> _Part:
+    made = _made(context, province)
     kept = {} if made.program != context.program or context.named else made.devices
     held = {name: each for name, each in kept.items() if name in context.present}
-    names = [host.name for host in before.devices]
-    if made.province and made.province == context.made(province) and held.keys() >= set(names):
-        return province, _Part(before, len(names), sum(held[name][1] for name in names), ())
-    with work.uncollected():
-        return province, _render(context, province, before, held, made)
-
-
-def _render(
-    context: _Context, province: str, before: State, held: Mapping[str, tuple[str, int]], made: Made
-) -> _Part:  # fmt: skip
-    """`held`: what stands rendered, and need not be again while its intent is the same."""
     network = context.whole(province)
     shard = next(shard for shard in network.shards if shard.province == province)
     servers = dns.servers(network, shard)
-    earlier = Serials(before.serials)
+    earlier = Serials(_state(context.build, province).serials)
     zones = [zone for server in servers.values() for zone in server.zones]
     serials = Serials({zone.name: (zone.key, earlier.next(zone)) for zone in zones})
     # First: a serial that a device may have seen is never given to another content.
@@ -340,7 +346,14 @@ def _render(
     others = made.devices if made.program == context.program and not whole else {}
     done = Made(context.program, context.made(province) if whole else "", {**others, **keys})
     files.write(place / f"{province}.keys", msgspec.json.encode(done), durable=False)
-    return _Part(state, len(keys), sum(number for _, number in keys.values()), tuple(changed))
+    names = tuple(host.name for host in state.devices)
+    return _Part(names, len(keys), sum(number for _, number in keys.values()), tuple(changed))
+
+
+def _state(build: Path, province: str) -> State:
+    """What was rendered of a province; nothing where it never was."""
+    path = build / STATES / f"{province}.json"
+    return msgspec.json.decode(path.read_bytes(), type=State) if path.exists() else State((), {})
 
 
 def _key(intended: Intent, serials: Serials) -> str:
@@ -350,13 +363,13 @@ def _key(intended: Intent, serials: Serials) -> str:
     return hashlib.blake2b(said, digest_size=12).hexdigest()
 
 
-def _sweep(build: Path, living: set[str]) -> tuple[str, ...]:
-    """Remove the folders of devices that no longer exist."""
+def _sweep(build: Path, names: Iterable[str]) -> tuple[str, ...]:
+    """Remove the folders `names`, those of devices that no longer exist."""
     removed = []
-    for name in sorted(set(os.listdir(build)) - living):
+    for name in names:
         folder = build / name
         if name.startswith(".") and name.endswith(".new"):
-            shutil.rmtree(folder)  # a run was cut off while it made this one
+            shutil.rmtree(folder, ignore_errors=True)  # a run was cut off while it made this one
         # A folder without a tree is not ours, or was cut off before it was whole: then its device is living.
         elif (folder / "tree.json").is_file():
             # tree.json last: it is what says that the rest has to go.

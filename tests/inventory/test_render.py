@@ -80,6 +80,10 @@ def test_what_was_rendered_from_the_same_is_rendered_again_by_name_or_when_it_is
     shutil.rmtree(build / "640100-r1")
     assert render.write(build, parts, lab=False, stored=stored).changed == ("640100-r1",)
     assert path.read_bytes() == good
+    listed = render.read_states(build)["64"].devices
+    (build / render.STATES / "64.json").unlink()
+    assert render.write(build, parts, lab=False, stored=stored).removed == ()
+    assert render.read_states(build)["64"].devices == listed
 
 
 def test_a_device_rendered_by_itself_is_known_as_what_it_is_then(tmp_path: Path) -> None:
