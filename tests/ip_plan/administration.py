@@ -11,6 +11,7 @@ import yaml
 
 from ip_plan import ledger, schema
 from ip_plan.divisions import apply
+from ip_plan.folder import folder_of
 from ip_plan.plan import Plan
 from ip_plan.regions import Region, province_of
 
@@ -19,11 +20,17 @@ SAID = {"since": "2026-10-01", "reason": "区划调整"}
 
 
 def write(folder: Path, scope: Any, changes: list[Row]) -> str:
-    """A plan folder over the national one with this scope and change table."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """A plan folder over the national one with this scope and change table; its division data are those of the provinces in scope."""
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        text = (folder_of("national")[0].parent / "divisions" / "regions.csv").read_text("utf-8")
+        header, *rows = text.splitlines(keepends=True)
+        tops = {row[:2] for row in rows} if scope == "all" else {entry["region"][:2] for entry in scope}
+        listed = [row for row in rows if row[:2] in tops]
+        (folder / "regions.csv").write_text("".join([header, *listed]), "utf-8")
     head = {
         "name": "changing", "title": "区划变更", "scope_text": "31个省、自治区、直辖市和新疆生产建设兵团", "base": "national",
-        "divisions": "divisions", "corps_cities": "corps", "scope": scope, "changes": changes,
+        "divisions": "regions.csv", "corps_cities": "corps" if scope == "all" else "xinjiang", "scope": scope, "changes": changes,
     }  # fmt: skip
     (folder / "plan.yml").write_text(yaml.safe_dump(head, allow_unicode=True, sort_keys=False), "utf-8")
     return str(folder)
@@ -99,11 +106,16 @@ class Draw:
         return {"kind": "split", **new, "takes": [township.code]}
 
 
-def grants(folder: Path, province: str = "*") -> dict[tuple[str, str, str], tuple[str, str]]:
-    """Every grant of the ledger of a plan folder, or of one province's."""
+def grants(folder: Path) -> dict[tuple[str, str, str], tuple[str, str]]:
+    """Every grant of the ledger of a plan folder."""
     found = {}
-    for path in sorted((folder / "ledger").glob(f"{province}.tsv")):
-        book, mistakes = ledger.parse(path.read_text(), str(path))
-        assert not mistakes
-        found.update({(path.stem, *key): grant for key, grant in book.grants.items()})
+    for path in sorted((folder / "ledger").glob("*.tsv")):
+        found.update({(path.stem, *key): grant for key, grant in book(path.read_bytes(), path).items()})
     return found
+
+
+def book(data: bytes, path: Path) -> dict[tuple[str, str], tuple[str, str]]:
+    """The grants of one shard of a ledger, from its bytes."""
+    found, mistakes = ledger.parse(data.decode(), str(path))
+    assert not mistakes
+    return found.grants
