@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
@@ -323,16 +323,23 @@ def stage(
 
 def _unchanged(context: _Context, kept: dict[str, Part], codes: Iterable[str]) -> dict[str, Part]:
     """The parts of the last compile that would come out the same."""
-    found = {}
-    for code in codes:
-        name = province_key(code)
-        path = context.ledgers / f"{name}.tsv"
-        part = kept.get(name)
-        if part is not None and path.exists():
-            inputs = context.inputs(code, path.read_bytes())
-            if parts_.stands(part, inputs, context.out / f"{name}.json"):
-                found[code] = part
-    return found
+
+    def same(code: str) -> bool:
+        part = kept.get(province_key(code))
+        path = context.ledgers / f"{province_key(code)}.tsv"
+        if part is None or not path.exists():
+            return False
+        return parts_.stands(part, context.inputs(code, path.read_bytes()), context.out / f"{part.province}.json")
+
+    listed = list(codes)
+    with ThreadPoolExecutor(
+        os.cpu_count()
+    ) as pool:  # nearly all of it is reading and hashing, which let go of the interpreter
+        return {
+            code: kept[province_key(code)]
+            for code, stands in zip(listed, pool.map(same, listed), strict=True)
+            if stands
+        }
 
 
 def _left(ledger_folder: Path, staging: Path, provinces: set[str]) -> list[Part]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined, Template
 
+from ground import files
 from inventory.ends import bare
 
 
@@ -20,9 +23,19 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,  # configuration, not markup
+        bytecode_cache=_translated(),
     )
     environment.filters["bare"] = bare
     return environment
+
+
+def _translated() -> FileSystemBytecodeCache | None:
+    """Templates as Python's byte code: beside that of this file, and only where Python may keep its own."""
+    place = Path(__file__).parent / "__pycache__"
+    if sys.dont_write_bytecode or not os.access(place, os.W_OK):
+        return None
+    # Kept by the text of the template; what is made of it depends on the settings above, too.
+    return FileSystemBytecodeCache(str(place), f"{files.sha256(Path(__file__).read_bytes())[:16]}-%s.pyc")
 
 
 @cache
