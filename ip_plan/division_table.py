@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterable
 
 import msgspec
@@ -52,6 +53,9 @@ class Divisions:
         before = dict(zip(regions.COLUMNS, held, strict=True)) if held else _derived(name)
         after = before | {column: text for column, text in cells.items() if text and column in before}
         after["code"], after["name"] = name, " ".join(after["name"].split())
+        # Cells are read in their plain form, full-width brackets as others: a name that reads the same is the same.
+        if held and unicodedata.normalize("NFKC", before["name"]) == after["name"]:
+            after["name"] = before["name"]
         after["level"] = sheets.LEVEL_WORDS.get(sheets.words(after["level"]), after["level"])
         after["kind"] = sheets.KIND_WORDS.get(sheets.words(after["kind"]), after["kind"])
         after["parent"] = sheets.code(after["parent"]) if after["parent"] else ""

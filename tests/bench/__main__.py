@@ -44,7 +44,10 @@ def take(row: Row, size: Size, folder: Path) -> Entry:
         figures.append(meter.measure(words(size.command, base, out)))
         for command in size.after:
             meter.run(words(command, base, out))
-    return Entry(row.name, size.label, row.runs, meter.median(figures))
+    figure = meter.median(figures)
+    if size.lines:
+        figure = msgspec.structs.replace(figure, lines=meter.counted(meter.run(words(size.lines, base, out)))[0])
+    return Entry(row.name, size.label, row.runs, figure)
 
 
 def facts() -> Machine:

@@ -18,7 +18,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 SAMPLE_SECONDS = 0.05
 
 
-class Figure(msgspec.Struct, frozen=True):
+class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one run took. Interpreter start and imports are in it."""
 
     wall: float
@@ -31,6 +31,8 @@ class Figure(msgspec.Struct, frozen=True):
     """Share of the machine's cores (0–1) that other processes took meanwhile."""
     units: int
     """How many it worked on, as it says itself."""
+    lines: int = 0
+    """Lines of configuration that they have; 0: not counted."""
 
 
 class Failed(Exception):
@@ -46,7 +48,10 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
 
 
 def measure(command: Sequence[str]) -> Figure:
-    """Run `command` in the checkout and measure it; its last line is `{"units": …}`. Raises Failed."""
+    """Run `command` in the checkout and measure it; its last line is `{"units": …}`, with `lines` where it counted them.
+
+    Raises Failed.
+    """
     busy = machine()
     started = time.perf_counter()
     process = subprocess.Popen(
@@ -76,13 +81,14 @@ def measure(command: Sequence[str]) -> Figure:
     others = max(0.0, taken - cpu) / (wall * (os.cpu_count() or 1))
     # maxrss is exact for the largest process, and for a single one the whole truth.
     memory = max(peak[0], usage.ru_maxrss / 1024)
-    return Figure(wall, cpu, memory, min(others, 1.0), units(out))
+    return Figure(wall, cpu, memory, min(others, 1.0), *counted(out))
 
 
-def units(out: str) -> int:
-    """The figure in the last line of what a command printed. Raises Failed."""
+def counted(out: str) -> tuple[int, int]:
+    """Units and lines in the last line of what a command printed. Raises Failed."""
     try:
-        return int(json.loads(out.strip().splitlines()[-1])["units"])
+        said = json.loads(out.strip().splitlines()[-1])
+        return int(said["units"]), int(said.get("lines", 0))
     except (IndexError, KeyError, TypeError, ValueError):
         raise Failed(f"the last line does not say how many units were worked on: {out[-300:]!r}") from None
 
@@ -92,7 +98,7 @@ def median(figures: Sequence[Figure]) -> Figure:
     wall, cpu, memory, others = (
         statistics.median(getattr(one, name) for one in figures) for name in ("wall", "cpu", "memory", "others")
     )
-    return Figure(wall, cpu, memory, others, figures[0].units)
+    return Figure(wall, cpu, memory, others, figures[0].units, figures[0].lines)
 
 
 def memory_of(processes: Iterable[int]) -> float:

@@ -8,7 +8,7 @@ Command = tuple[str, ...]
 """Words; `{base}` is a folder that the preparation shares with the runs, `{out}` one that is fresh for each run."""
 
 WORK: Command = ("{python}", "-m", "tests.bench.work")
-PEERS = ("annet", "hier-config", "networklab", "octodns")
+PEERS = ("annet", "dnspython", "hier-config", "networklab", "octodns", "openpyxl", "pyavd")
 """Packages of peers.lock whose versions stand in the table."""
 
 
@@ -21,6 +21,8 @@ class Size(msgspec.Struct, frozen=True):
     """Run once before, unmeasured."""
     after: tuple[Command, ...] = ()
     """Run after each run, unmeasured: what must hold of what it left."""
+    lines: Command = ()
+    """Run after the last run, unmeasured: counts the lines of configuration that it left."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -37,8 +39,10 @@ class Row(msgspec.Struct, frozen=True):
     """At most, MB."""
     runs: int = 3
     """The median of so many."""
-    beside: str = ""
-    """Row of the project that does the same work as this one of a peer; empty: this is the project's own."""
+    beside: tuple[str, ...] = ()
+    """Rows of the project that together do the work of this one of a peer; empty: this is the project's own.
+
+    What is compared is the cost of a unit: at the same size, and where the project's row has none of it, at its last one."""
     note: str = ""
 
 
@@ -106,7 +110,34 @@ def _evidence(command: str, prepare: bool) -> tuple[Size, ...]:
     )
 
 
+def _ansible(form: str, *prepare: str) -> tuple[Size, ...]:
+    """What Ansible makes of the inventory, of one province and of all."""
+    return tuple(
+        Size(
+            label,
+            _work("ansible", form, "{base}", *province),
+            (*NATION, _work("rendered", "{base}"), *(_work(word, "{base}", *province) for word in prepare)),
+        )
+        for label, province in (("one province of it (64)", ("64",)), ("national plan", ()))
+    )
+
+
+def _avd(*words: str) -> tuple[Size, ...]:
+    command = ("{peers}", "tests/bench/peer_pyavd.py")
+    return tuple(Size(f"{number} devices", (*command, str(number), *words)) for number in (10, 100, 300))
+
+
 ROWS: tuple[Row, ...] = (
+    Row(
+        "plan-check",
+        "read and check the plan of the nation",
+        "site",
+        (Size("national plan", _work("check", "national")),),
+        seconds=1.2,
+        memory=250,
+    ),
+    Row("plan-check-pyavd", "pyavd checks the inputs of a fabric", "device", _avd("--check"), runs=1, beside=("plan-check",),
+        note="a leaf–spine fabric with 20 networks; a site of the plan has one device or more"),
     Row(
         "compile-nation",
         "check and compile a plan with its ledger from nothing",
@@ -115,9 +146,17 @@ ROWS: tuple[Row, ...] = (
             Size("one province (51)", _work("compile", "{base}/plan", "{out}"), (_work("cut", "{base}/plan", "510000"),)),
             Size("national plan", _work("compile", "national", "{out}")),
         ),
-        seconds=5,
-        memory=400,
+        seconds=1.5,
+        memory=250,
         note="dual stack; the smaller plan reads the whole division data too",
+    ),
+    Row(
+        "compile-intents",
+        "the same, and the intent of every device",
+        "device",
+        (Size("national plan", _work("intents", "national", "{out}")),),
+        seconds=4,
+        memory=400,
     ),
     Row(
         "replay-nation",
@@ -131,6 +170,7 @@ ROWS: tuple[Row, ...] = (
                 (_work("unchanged", "{base}"), _work("forget", "{base}")),
             ),
         ),
+        seconds=1.5,
         note="what the last compile kept of each province is taken away before each run",
     ),
     Row(
@@ -161,14 +201,17 @@ ROWS: tuple[Row, ...] = (
         "render every device, one file for each that routes (VRP), hosts as Debian; fresh files",
         "device",
         (
-            Size("Sichuan (51)", _work("render-stored", "{base}", "{out}"), _mixed("510000")),
-            Size("national plan", _work("render-stored", "{base}", "{out}"), _mixed("")),
+            Size("Sichuan (51)", _work("render-stored", "{base}", "{out}"), _mixed("510000"), lines=_work("lines", "{out}")),
+            Size("national plan", _work("render-stored", "{base}", "{out}"), _mixed(""), lines=_work("lines", "{out}")),
         ),
         seconds=10,
         memory=300,
         runs=1,
         note="the description of each tree is a file of its own",
     ),
+    Row("render-nation-pyavd", "pyavd takes a fabric from its inputs to configurations", "device", _avd(), runs=1,
+        beside=("compile-nation", "render-nation"),
+        note="inputs checked, facts, structured configuration, text; nothing written; no names, no hosts, no firewalls"),
     Row(
         "render-again",
         "the same, when nothing changed since",
@@ -222,6 +265,61 @@ ROWS: tuple[Row, ...] = (
             for label, province in (("one province of it (64)", ("64",)), ("national plan", ()))
         ),
         seconds=0.6,
+    ),
+    Row("inventory-ansible", "the same through `ansible-inventory --list --export`", "device", _ansible("export"), seconds=7, runs=1),
+    Row("inventory-ansible-plain", "the same without `--export`", "device", _ansible("plain"), runs=1, beside=("inventory-ansible",)),
+    Row("inventory-ansible-file", "the same hosts in one YAML file, through `ansible-inventory --list --export`", "device",
+        _ansible("file", "hosts-file"), runs=1, beside=("inventory-ansible",)),
+    Row(
+        "export",
+        "one province of the nation as a workbook",
+        "row",
+        (Size("Sichuan (51)", _work("export", "{base}", "{out}", "51"), NATION),),
+        seconds=2,
+        note="as the command does it: the plan is read and compiled before, and nothing changed",
+    ),
+    Row(
+        "export-openpyxl",
+        "openpyxl alone writes as many cells",
+        "row",
+        (
+            Size(
+                "Sichuan (51)", ("{peers}", "tests/bench/peer_openpyxl.py", "write", "{base}/cells.json", "{out}"),
+                (
+                    *NATION, _work("export", "{base}", "{base}/book", "51"),
+                    _work("cells", "{base}/book.xlsx", "{base}/cells.json"),
+                ),
+            ),
+        ),
+        beside=("export",),
+        note="write-only mode, no formats",
+    ),
+    Row(
+        "import",
+        "the workbooks of the nation into an empty ledger",
+        "row",
+        (
+            Size(
+                "national plan", _work("import", "{base}/books", "{base}/plan", "{out}"),
+                (*NATION, _work("export", "{base}", "{base}/books"), _work("nation", "{base}/plan")),
+            ),
+        ),
+        seconds=3,
+        runs=1,
+    ),
+    Row(
+        "import-openpyxl",
+        "openpyxl alone reads as many cells",
+        "row",
+        (
+            Size(
+                "national plan", ("{peers}", "tests/bench/peer_openpyxl.py", "read", "{base}/books"),
+                (*NATION, _work("export", "{base}", "{base}/books")),
+            ),
+        ),
+        runs=1,
+        beside=("import",),
+        note="read-only mode, values only",
     ),
     Row(
         "prove-pilot",
@@ -283,10 +381,10 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("remediate-vrp", "the same for a hub in VRP: parsed, compared, ordered, applied there and back", "line", _remedied(*VRP)),
     Row("remediate-vrp-annet", "the same pair in Annet: parsed, compared, ordered; nothing applied", "line",
-        _peer("peer_annet.py", *VRP), beside="remediate-vrp"),
+        _peer("peer_annet.py", *VRP), beside=("remediate-vrp",)),
     Row("remediate-iosxe", "the same for a hub in IOS-XE", "line", _remedied(*IOSXE)),
     Row("remediate-iosxe-hier-config", "the same pair in hier_config: parsed, compared, ordered by weights; nothing applied", "line",
-        _peer("peer_hier_config.py", *IOSXE), beside="remediate-iosxe"),
+        _peer("peer_hier_config.py", *IOSXE), beside=("remediate-iosxe",)),
     Row("evidence-append", "append to the evidence log, 100 records at a time, each time on the disk", "record",
         _evidence("append", False)),
     Row("evidence-verify", "hash the evidence log again from its first line", "record", _evidence("verify", True)),
@@ -303,7 +401,7 @@ ROWS: tuple[Row, ...] = (
     Row("spokes", "addresses and configuration of a hub and its spokes", "device", _spokes("spokes"),
         note="plan read, granted, compiled; FRR, nftables, BIND and the rest of each device rendered"),
     Row("spokes-netlab", "the same with netlab: `netlab create`, FRR with OSPF, both families", "device", _spokes("netlab"),
-        runs=1, beside="spokes", note="addresses, FRR interfaces and OSPF; no filters, no zones, no ledger"),
+        runs=1, beside=("spokes",), note="addresses, FRR interfaces and OSPF; no filters, no zones, no ledger"),
     Row(
         "names",
         "forward and reverse zones of a province as master files",
@@ -311,6 +409,20 @@ ROWS: tuple[Row, ...] = (
         tuple(
             Size(f"province {province}", _work("names", "{base}", province), NATION) for province in ("64", "51")
         ),
+    ),
+    Row(
+        "names-dnspython",
+        "the same records as dnspython zones, written as files",
+        "record",
+        tuple(
+            Size(
+                f"province {province}",
+                ("{peers}", "tests/bench/peer_dnspython.py", "{base}/records.json", "{out}"),
+                (*NATION, _work("names", "{base}", province, "{base}/records.json")),
+            )
+            for province in ("64", "51")
+        ),
+        beside=("names",),
     ),
     Row(
         "names-octodns",
@@ -324,7 +436,7 @@ ROWS: tuple[Row, ...] = (
             )
             for province in ("64", "51")
         ),
-        beside="names",
+        beside=("names",),
     ),
 )  # fmt: skip
 

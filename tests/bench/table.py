@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from tests.bench.meter import Figure
-from tests.bench.rows import LABS, ROWS, Lab, Row
+from tests.bench.rows import LABS, ROWS, Lab, Row, Size
 
 TIME, MEMORY = 1.25, 1.10
 """How many times the committed figure is still allowed."""
@@ -75,9 +75,9 @@ def encode(table: Table) -> bytes:
 
     def short(entry: Entry) -> Entry:
         figure = entry.figure
-        rounded = Figure(
-            _digits(figure.wall), _digits(figure.cpu), round(figure.memory, 1), round(figure.others, 2), figure.units
-        )
+        rounded = msgspec.structs.replace(
+            figure, wall=_digits(figure.wall), cpu=_digits(figure.cpu), memory=round(figure.memory, 1), others=round(figure.others, 2)
+        )  # fmt: skip
         return msgspec.structs.replace(entry, figure=rounded)
 
     whole = msgspec.structs.replace(table, entries=tuple(short(entry) for entry in table.entries))
@@ -153,13 +153,13 @@ def page(table: Table) -> str:
         f"where time grew by more than {TIME - 1:.0%} (and {START:g} s for the start) or memory by more than {MEMORY - 1:.0%}.",
         "",
         f"Measured on {machine.cores} cores, {machine.memory_gb} GB, Python {machine.python}, Linux {machine.kernel}. Each run is a "
-        "fresh process, interpreter start included; the median of three, lab rows and netlab once. CPU is of all processes of the run, "
-        "memory their peak together. *Others* is the share of the machine that other programs took during the run: where it is "
-        f"above {QUIET:.0%}, wall time says little and CPU time is the one to read.",
+        "fresh process, interpreter start included; the median of three, lab rows and the longest others once. CPU is of all "
+        "processes of the run, memory their peak together. *Others* is the share of the machine that other programs took during "
+        f"the run: where it is above {QUIET:.0%}, wall time says little and CPU time is the one to read.",
         *_busy(table),
         "",
         "```sh",
-        "./run bench                          # about ten minutes, a lab at the end",
+        "./run bench                          # about half an hour, a lab at the end",
         "./run bench --check --only twin-again",
         "```",
         "",
@@ -257,17 +257,33 @@ def _lab(table: Table, lab: Lab) -> list[str]:
 
 
 def _beside(table: Table, row: Row) -> list[str]:
-    own = next(one for one in ROWS if one.name == row.beside)
     found = []
-    for size, mine in zip(row.sizes, own.sizes, strict=True):
-        theirs, ours = table.find(row.name, size.label), table.find(own.name, mine.label)
-        if theirs and ours:
-            here, there = (1000 * one.figure.cpu / one.figure.units for one in (ours, theirs))
-            found.append(
-                f"| `{own.name}`, `{row.name}` | {size.label} | {row.unit} | {here:.2g} | {there:.2g} | {there / here:.1f} × | "
-                f"{ours.figure.memory:.0f} | {theirs.figure.memory:.0f} |"
-            )
+    for size in row.sizes:
+        theirs = table.find(row.name, size.label)
+        ours = [table.find(name, held_against(name, size.label).label) for name in row.beside]
+        if theirs is None or None in ours:
+            continue
+        mine = [one.figure for one in ours if one]
+        names = ", ".join(f"`{name}`" for name in (*row.beside, row.name))
+        memory = f"{max(figure.memory for figure in mine):.0f} | {theirs.figure.memory:.0f}"
+        here, there = ([1000 * figure.cpu / figure.units for figure in each] for each in (mine, [theirs.figure]))
+        found.append(_ratio(names, size.label, row.unit, sum(here), sum(there), memory))
+        # Rows that make no lines of their own, as a compile, are made for those of the others.
+        lines = mine[-1].lines / mine[-1].units
+        if lines and theirs.figure.lines:
+            there = [1000 * theirs.figure.cpu / theirs.figure.lines]
+            found.append(_ratio(names, size.label, "line", sum(here) / lines, sum(there), memory))
     return found
+
+
+def held_against(name: str, label: str) -> Size:
+    """The size of a row of the project that a peer's size of this label is held against: the same, or else the last."""
+    sizes = next(row.sizes for row in ROWS if row.name == name)
+    return next((size for size in sizes if size.label == label), sizes[-1])
+
+
+def _ratio(names: str, label: str, unit: str, here: float, there: float, memory: str) -> str:
+    return f"| {names} | {label} | {unit} | {here:.2g} | {there:.2g} | {there / here:.1f} × | {memory} |"
 
 
 def limits(entries: Iterable[Entry]) -> Mapping[str, str]:

@@ -5,10 +5,13 @@ Everything is imported where it is used: a row pays for what it needs and for no
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
+import io
 import itertools
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -228,17 +231,121 @@ def _built(state: str) -> Path:
 
 def inventory(state: str, province: str = "") -> int:
     """What the inventory script says of the rendered devices; devices."""
-    from jinbao import build
+    return _listed(state, province).count('"ansible_host"')
 
+
+def _listed(state: str, province: str) -> str:
     (stored,) = Path(state, "plans").glob("*/network")
     words = ["config", "inventory", "--list", "--plan", stored.parent.name, "--at", "production", "--state", state]
-    import contextlib
-    import io
+    return _jinbao(*words, *(["--province", province] if province else []))
+
+
+def _jinbao(*words: str) -> str:
+    """What the program prints when it is called with these words."""
+    from jinbao import build
 
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        build(words)([*words, *(["--province", province] if province else [])], standalone_mode=False)
-    return said.getvalue().count('"ansible_host"')
+        code = build(list(words))(list(words), standalone_mode=False)
+    if code:
+        sys.exit(f"{' '.join(words)} ended with {code}")
+    return said.getvalue()
+
+
+def ansible(form: str, state: str, province: str = "") -> int:
+    """What `ansible-inventory` makes of the script, or of the file of the same hosts that `hosts_file` wrote; devices.
+
+    `form`: `export`, `plain` (without --export), or `file`.
+    """
+    (stored,) = Path(state, "plans").glob("*/network")
+    said = {
+        "JINBAO_PLAN": stored.parent.name,
+        "JINBAO_AT": "production",
+        "JINBAO_STATE": state,
+        "JINBAO_PROVINCE": province,
+    }
+    tools = Path(sys.executable).parent
+    environment = {**os.environ, **said, "PATH": f"{tools}:{os.environ['PATH']}"}
+    source = f"{state}/hosts.yml" if form == "file" else "inventory/hosts"
+    line = [str(tools / "ansible-inventory"), "-i", source, "--list", *([] if form == "plain" else ["--export"])]
+    done = subprocess.run(line, env=environment, capture_output=True, text=True)
+    if done.returncode or "WARNING" in done.stderr:
+        sys.exit(f"ansible-inventory: {done.stderr[-1500:]}")
+    return done.stdout.count('"ansible_host"')
+
+
+def hosts_file(state: str, province: str = "") -> int:
+    """Write what the inventory script says as one YAML file for Ansible; devices."""
+    import yaml
+
+    said = json.loads(_listed(state, province))
+    hosts = said.pop("_meta")["hostvars"]
+    groups = {name: {"hosts": dict.fromkeys(group["hosts"])} for name, group in said.items() if group.get("hosts")}
+    text = yaml.dump({"all": {"hosts": hosts, "children": groups}}, Dumper=yaml.CSafeDumper)
+    Path(state, "hosts.yml").write_text(text)
+    return len(hosts)
+
+
+def check(plan: str) -> int:
+    """What `plan check` says; regions in scope."""
+    return int(json.loads(_jinbao("plan", "check", "--plan", plan, "--format", "json"))["in_scope"])
+
+
+def intents(plan: str, state: str) -> int:
+    """Compile into `state`, and make the intent of every device, province by province in processes; devices."""
+    from ground import work
+    from ip_plan.compile import compile_plan
+
+    stored = compile_plan(plan, Path(state)).network
+    largest = sorted(stored.glob("??.json"), key=lambda path: -path.stat().st_size)
+    return sum(work.spread(_intents, stored, [path.stem for path in largest]))
+
+
+def _intents(stored: Path, province: str) -> int:
+    from ground import work
+    from inventory import dns
+    from inventory.intent import intent
+    from ip_plan.network import load
+
+    with work.uncollected():
+        network = load(stored, [province])
+        (shard,) = network.shards
+        servers = dns.servers(network, shard)
+        return len([intent(network, device, servers.get(device.site)) for device in shard.devices])
+
+
+def export(state: str, out: str, province: str = "") -> int:
+    """Write the workbook of a province of the compiled national plan, or those of all into the folder; rows."""
+    words = ["plan", "export", f"{out}.xlsx" if province else out, "--plan", "national", "--state", state]
+    said = json.loads(_jinbao(*words, "--format", "json", *(["--province", province] if province else [])))
+    return sum(book["rows"] for book in said)
+
+
+def take_in(books: str, plan: str, state: str) -> int:
+    """Take the workbooks of a folder into a plan of the nation whose ledger is empty; rows."""
+    listed = sorted(map(str, Path(books).glob("*.xlsx")))
+    said = json.loads(_jinbao("plan", "import", *listed, "--plan", plan, "--state", state, "--format", "json"))
+    if said["regions"] or said["held"]:
+        sys.exit(f"what was exported from the same division data came in otherwise: {said}")
+    return int(said["rows"])
+
+
+def cells(book: str, to: str) -> int:
+    """Write the cells of a workbook as JSON, for the peer; rows."""
+    import python_calamine
+
+    source = python_calamine.CalamineWorkbook.from_path(book)
+    found = {name: source.get_sheet_by_name(name).to_python() for name in source.sheet_names}
+    Path(to).write_text(json.dumps(found))
+    return sum(map(len, found.values()))
+
+
+def lines(build: str) -> int:
+    """Lines of all rendered files, the descriptions of the trees apart."""
+    count = 0
+    for folder, _, names in os.walk(build):
+        count += sum(Path(folder, name).read_bytes().count(b"\n") for name in names) if "/files" in folder else 0
+    return count
 
 
 def prove(state: str, extent: str = "running") -> int:
@@ -493,7 +600,8 @@ WORKS: dict[str, Callable[..., int]] = {
     "render-stored": render_stored, "mixed": mixed, "township": township, "follow": follow, "zones": zones, "load-zones": load_zones,
     "rendered": rendered, "inventory": inventory,
     "netlab": netlab, "netlab-plan": netlab_plan, "names": names, "nation": nation, "rename": rename, "diff": diff,
-    "drift": drift, "remedy": remedy,
+    "drift": drift, "remedy": remedy, "check": check, "intents": intents, "lines": lines,
+    "ansible": ansible, "hosts-file": hosts_file, "export": export, "import": take_in, "cells": cells,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -44,13 +44,39 @@ def test_the_table_names_the_peers_versions_of_the_lock() -> None:
     assert "://" not in place.LOCK.read_text()
 
 
-def test_every_row_of_a_peer_stands_beside_one_of_the_same_sizes() -> None:
+def test_every_row_of_a_peer_stands_beside_what_counts_the_same() -> None:
     rows = {row.name: row for row in ROWS}
     beside = [row for row in ROWS if row.beside]
     assert beside
     for row in beside:
-        assert [size.label for size in row.sizes] == [size.label for size in rows[row.beside].sizes]
-        assert row.unit == rows[row.beside].unit or row.beside == "spokes"
+        assert all(not rows[name].beside for name in row.beside)
+        *_, last = (rows[name] for name in row.beside)
+        # A node of netlab is a device here, and a site has at least one device.
+        assert row.unit == last.unit or last.name in ("spokes", "plan-check")
+
+
+def test_a_size_is_held_against_the_same_or_the_last_one() -> None:
+    (other,) = (row for row in ROWS if row.name == "names")
+    assert [table.held_against("names", size.label) for size in other.sizes] == list(other.sizes)
+    (nation,) = (row for row in ROWS if row.name == "render-nation")
+    assert table.held_against("render-nation", "100 devices") == nation.sizes[-1]
+
+
+def test_what_a_peer_takes_for_a_unit_and_for_a_line_is_told() -> None:
+    def entry(row: str, size: str, cpu: float, units: int, lines: int = 0) -> Entry:
+        return Entry(row, size, 1, Figure(1.0, cpu, 50.0, 0.0, units, lines))
+
+    (row,) = (row for row in ROWS if row.name == "render-nation-pyavd")
+    entries = (
+        entry("compile-nation", "national plan", 10.0, 1000), entry("render-nation", "national plan", 40.0, 1000, 100_000),
+        entry("render-nation-pyavd", "100 devices", 10.0, 100, 40_000),
+    )  # fmt: skip
+    said = table.page(table.Table(bench.facts(), {}, entries)).splitlines()
+    found = [line for line in said if f"`{row.name}` | 100 devices" in line]
+    assert [[cell.strip() for cell in line.split("|")[3:7]] for line in found] == [
+        ["device", "50", "1e+02", "2.0 ×"],
+        ["line", "0.5", "0.25", "0.5 ×"],
+    ]
 
 
 def test_every_work_that_a_row_names_exists() -> None:

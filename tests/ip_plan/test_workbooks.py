@@ -26,7 +26,9 @@ from ip_plan.network import load
 from tests.ip_plan import nation
 
 CODES = ("110000", "110100", "110101", "110102", "110101101", "110102101", "110200", "120000", "120100")
-ROWS = [nation.row(code, f"名{code}", "same" if code.startswith("1101") else f"r{code}") for code in CODES]
+NAMES = {code: f"名{code}" for code in CODES} | {"110102101": "名（筹）"}
+"""A name with full-width brackets is read in plain ones, and is the same all the same."""
+ROWS = [nation.row(code, NAMES[code], "same" if code.startswith("1101") else f"r{code}") for code in CODES]
 SAID = {"since": "2024-01-01", "reason": "区划调整"}
 CHANGES = {
     "changes": [
