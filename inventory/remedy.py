@@ -195,8 +195,9 @@ def _remove(draft: _Draft, path: Path, line: Known) -> None:
 
 
 def _write_again(draft: _Draft) -> None:
-    """Lines that stay, but belong to a thing that goes for a moment and comes back."""
-    back = {thing for step in draft.steps for thing in step.gives} & draft.lost
+    """Lines that stay, but belong to a thing that comes or goes: the device loses them with it, as an interface that comes into
+    another instance loses its addresses."""
+    back = {thing for step in draft.steps for thing in step.gives} | draft.lost
     while back:
         count = len(draft.steps)
         for path, new in draft.rendered.items():
@@ -204,7 +205,8 @@ def _write_again(draft: _Draft) -> None:
             stays = set(new.lines) & set(old.lines) if old else set()
             for line in new.lines:
                 if line in stays and (found := draft.known.known(new.kind, line, new.places)) and found.of in back:
-                    _write(draft, path, found)
+                    step = _write(draft, path, found)
+                    step.claims = (*step.claims, *({found.of} & draft.lost))
         back = {thing for step in draft.steps[count:] for thing in step.gives}
 
 
