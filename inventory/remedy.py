@@ -205,9 +205,11 @@ def _write_again(draft: _Draft) -> None:
             stays = set(new.lines) & set(old.lines) if old else set()
             for line in new.lines:
                 if line in stays and (found := draft.known.known(new.kind, line, new.places)) and found.of in back:
-                    step = _write(draft, path, found)
-                    step.claims = (*step.claims, *({found.of} & draft.lost))
+                    _write(draft, path, found)
         back = {thing for step in draft.steps[count:] for thing in step.gives}
+    for step in draft.steps:
+        # What belongs to a thing that goes stays only when it is written after that is gone.
+        step.claims = (*step.claims, *({step.of} & draft.lost))
 
 
 def _take_away(draft: _Draft) -> None:

@@ -339,8 +339,8 @@ def _codes(plan: PlanFile) -> list[tuple[source.Path_, str]]:
         for number, code in enumerate(each.regions)
     ]
     found += [(("without", index, "region"), line.region) for index, line in enumerate(plan.without)]
-    for key, rows in (("devices", plan.devices), ("encrypted", plan.encrypted)):
-        found += [((key, index, "region"), row.region) for index, row in enumerate(rows) if row.region]
+    found += [(("devices", index, "region"), row.region) for index, row in enumerate(plan.devices) if row.region]
+    found += [(("encrypted", index, "region"), row.region) for index, row in enumerate(plan.encrypted) if row.region]
     found += [(("partners", index, "region"), body.region) for index, body in enumerate(plan.partners)]
     return found + [(("twin", "running", index), code) for index, code in enumerate(plan.twin.running)]
 

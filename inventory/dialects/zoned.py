@@ -75,7 +75,7 @@ def zone_of(role: str, port: Port) -> str:
 
 def interfaces(intent: Intent, model: Model) -> dict[str, str]:
     """Logical name → interface of the device. An encrypted line is a tunnel of the same number, over what it would be else."""
-    found = {}
+    found: dict[str, str] = {}
     for port in intent.ports:
         name = model.interface(port.kind, port.peer, port.rank, port.number)
         found |= {port.tunnel.below: name, port.name: f"Tunnel{port.number}"} if port.tunnel else {port.name: name}

@@ -31,6 +31,20 @@ EXTERNAL = 150
 """Its own distance of OSPF's external routes."""
 ZONES = ("Local", "Trust", "DMZ", "Untrust", "Management")
 """Zones that are there without being made."""
+KEYED = {
+    ("ip", "vpn-instance"): ("description",),
+    ("pki", "domain"): ("undo crl check enable", "ca identifier", "certificate request", "public-key"),
+    ("ipsec", "transform-set"): ("encapsulation-mode", "protocol esp", "esp encryption-algorithm", "esp authentication-algorithm"),
+    ("ipsec", "profile"): ("transform-set", "ike-profile", "ikev2-profile"),
+    ("ike", "proposal"): ("authentication-method", "encryption-algorithm", "authentication-algorithm", "dh"),
+    ("ike", "profile"): ("certificate domain", "exchange-mode", "local-identity address", "match remote identity address",
+                         "proposal"),
+    ("ikev2", "proposal"): ("encryption", "integrity", "dh", "prf"),
+    ("ikev2", "policy"): ("match vrf name", "proposal"),
+    ("ikev2", "profile"): ("authentication-method local", "authentication-method remote", "keychain", "identity local address",
+                           "match vrf name", "match remote identity address"),
+}  # fmt: skip
+"""Views of what encrypts lines, and what may stand there."""
 TIMERS = {"min-transmit-interval": "transmit-interval", "min-receive-interval": "receive-interval",
           "detect-multiplier": "detect-multiplier"}  # fmt: skip
 _PLAIN = re.compile(
@@ -76,14 +90,9 @@ class _Reader(Draft[Port]):
         self.settings = [Setting((kind, "forwarding"), 1) for kind in ("ip", "ipv6")]
         self.zones: dict[str, list[str]] = {zone: [] for zone in ZONES}
         self.groups: dict[str, tuple[int, Block, list[str]]] = {}
-        self.instances: set[str] = set()
-        self.domains: set[str] = set()
-        self.offers: dict[tuple[str, str], Phrases] = {}
-        """What is offered, by what it is an offer of and its name."""
-        self.partners: dict[tuple[str, str], Phrases] = {}
+        self.keyed: dict[tuple[str, str, str], Phrases] = {}
         self.keys: dict[str, dict[str, Phrases]] = {}
         """Keychain → address of the other end → what is said of it."""
-        self.protections: dict[str, Phrases] = {}
         self.loose = False
         self.intrazone: tuple[bool, int] = (False, 0)
         self.rules: list[_Rule] = []
@@ -105,51 +114,14 @@ class _Reader(Draft[Port]):
             case ("interface", name, "mode", "gre"):
                 self.tunnels[name] = Tunnel(block.line)
                 self._interface(name, block)
-            case ("ip", "vpn-instance", name):
-                self.instances.add(name)
-            case ("ipsec", "transform-set", name):
-                heads = (
-                    "encapsulation-mode",
-                    "protocol esp",
-                    "esp encryption-algorithm",
-                    "esp authentication-algorithm",
-                )
-                self.offers["ipsec", name] = phrases(block, *heads)
-            case ("ike", "proposal", name):
-                heads = ("authentication-method", "encryption-algorithm", "authentication-algorithm", "dh")
-                self.offers["ike", name] = phrases(block, *heads)
-            case ("ikev2", "proposal", name):
-                self.offers["ikev2", name] = phrases(block, "encryption", "integrity", "dh", "prf")
-            case ("ikev2", "policy", name):
-                self.offers["policy", name] = phrases(block, "match vrf name", "proposal")
-            case ("ike", "profile", name):
-                heads = (
-                    "certificate domain",
-                    "exchange-mode",
-                    "local-identity address",
-                    "match remote identity address",
-                    "proposal",
-                )
-                self.partners["ike", name] = phrases(block, *heads)
-            case ("ikev2", "profile", name):
-                heads = (
-                    "authentication-method local",
-                    "authentication-method remote",
-                    "keychain",
-                    "identity local address",
-                )
-                self.partners["ikev2", name] = phrases(block, *heads, "match vrf name", "match remote identity address")
+            case (one, two, name, *_) if (one, two) in KEYED:
+                self.keyed[one, two, name] = phrases(block, *KEYED[one, two])
             case ("ikev2", "keychain", name):
                 for below in block.below:
                     if below.words[:1] != ("peer",):
                         raise Unknown(below.line, " ".join(below.words))
                     said = phrases(below, "address", "pre-shared-key plaintext", "pre-shared-key ciphertext")
                     self.keys[name] = {**self.keys.get(name, {}), said["address"][0]: said}
-            case ("ipsec", "profile", name, "isakmp"):
-                self.protections[name] = phrases(block, "transform-set", "ike-profile", "ikev2-profile")
-            case ("pki", "domain", name):
-                self.domains.add(name)
-                phrases(block, "undo crl check enable", "ca identifier", "certificate request", "public-key")
             case ("object-group", "ip" | "ipv6" as kind, "address", name):
                 if name in self.groups:
                     raise Unknown(block.line, f"a second group {name}")
@@ -233,11 +205,9 @@ class _Reader(Draft[Port]):
         match block.words:
             case ("sysname", _) | ("session", "state-machine", "mode", "loose") | ("object-group", *_):
                 return
-            case (
-                ("security-zone", "intra-zone", "default", "permit") | ("ip", "vpn-instance", _) | ("pki", "domain", _)
-            ):
+            case ("security-zone", "intra-zone", "default", "permit"):
                 return
-            case ("ipsec" | "ike" | "ikev2", "transform-set" | "proposal" | "policy" | "profile" | "keychain", _, *_):
+            case (one, two, _, *_) if (one, two) in KEYED or two == "keychain":
                 return
             case ("interface", name, *_):
                 port = self.ports.get(name)
@@ -509,20 +479,16 @@ class _Reader(Draft[Port]):
     # Put together
 
     def shield(self, tunnel: Tunnel) -> tuple[Shield, str]:
-        profile = self.protections[tunnel.profile]
+        profile = self.keyed["ipsec", "profile", tunnel.profile]
         kinds = [kind for kind in ("ike", "ikev2") if f"{kind}-profile" in profile]
         if len(kinds) != 1:
             raise Unknown(tunnel.line, f"profile {tunnel.profile}: one version of IKE is computed")
-        peer = self.partners[kinds[0], profile[f"{kinds[0]}-profile"][0]]
-        esp = self.offers["ipsec", profile["transform-set"][0]]
-        if peer["match remote identity address"][:2] not in (
-            (tunnel.far,),
-            (tunnel.far, "255.255.255.255"),
-            (tunnel.far, "32"),
-        ):
-            raise Unknown(tunnel.line, f"profile {tunnel.profile} speaks to {peer['match remote identity address'][0]}")
-        if tunnel.instance not in self.instances:
-            raise Unknown(tunnel.line, f"instance {tunnel.instance} is not defined")
+        peer = self.keyed[kinds[0], "profile", profile[f"{kinds[0]}-profile"][0]]
+        esp = self.keyed["ipsec", "transform-set", profile["transform-set"][0]]
+        self.keyed["ip", "vpn-instance", tunnel.instance]
+        to = peer["match remote identity address"]
+        if to[:2] not in ((tunnel.far,), (tunnel.far, "255.255.255.255"), (tunnel.far, "32")):
+            raise Unknown(tunnel.line, f"profile {tunnel.profile} speaks to {to[0]}")
         made = self._first(peer, tunnel) if kinds[0] == "ike" else self._second(peer, tunnel)
         version, proof, cipher, digest, group, secret = made
         return Shield(
@@ -534,11 +500,11 @@ class _Reader(Draft[Port]):
         """IKEv1: version, proof, cipher, digest, group, secret."""
         if peer["match remote identity address"][-2:] != ("vpn-instance", tunnel.instance):
             raise Unknown(tunnel.line, f"the IKE profile of {tunnel.profile} is not for instance {tunnel.instance}")
-        ike = self.offers["ike", peer["proposal"][0]]
+        ike = self.keyed["ike", "proposal", peer["proposal"][0]]
         proof = next(iter(ike.get("authentication-method", ("pre-share",))))
         envelope = proof == "sm2-de" and peer.get("exchange-mode") == ("gm-main",)
-        if envelope and peer["certificate domain"][0] not in self.domains:
-            raise Unknown(tunnel.line, f"PKI domain {peer['certificate domain'][0]} is not defined")
+        if envelope:
+            self.keyed["pki", "domain", peer["certificate domain"][0]]
         group = "" if envelope else next(iter(ike.get("dh", ("group1",)))).removeprefix("group")
         cipher, digest = (_algorithm(ike[f"{what}-algorithm"][0]) for what in ("encryption", "authentication"))
         return "1", "certificate" if envelope else proof, cipher, digest, group, "-"
@@ -546,12 +512,12 @@ class _Reader(Draft[Port]):
     def _second(self, peer: Phrases, tunnel: Tunnel) -> tuple[str, str, str, str, str, str]:
         """IKEv2, likewise. Its proposal is that of the policy for the instance."""
         policies = [
-            said for (kind, _), said in self.offers.items()
-            if kind == "policy" and said.get("match vrf name") == (tunnel.instance,)
+            said for (_, what, _), said in self.keyed.items()
+            if what == "policy" and said.get("match vrf name") == (tunnel.instance,)
         ]  # fmt: skip
         if len(policies) != 1 or peer.get("match vrf name") != (tunnel.instance,):
             raise Unknown(tunnel.line, f"no IKEv2 policy, or no profile, is for instance {tunnel.instance}")
-        ike = self.offers["ikev2", policies[0]["proposal"][0]]
+        ike = self.keyed["ikev2", "proposal", policies[0]["proposal"][0]]
         proofs = {peer[f"authentication-method {side}"][0] for side in ("local", "remote")}
         proof = {"pre-share": "secret"}.get("+".join(sorted(proofs)), "+".join(sorted(proofs)))
         key = self.keys[peer["keychain"][0]][tunnel.far] if "keychain" in peer else {}

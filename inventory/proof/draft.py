@@ -98,7 +98,7 @@ class Draft(ABC, Generic[AnyPort]):
 
     @abstractmethod
     def shield(self, tunnel: Tunnel) -> tuple[Shield, str]:
-        """What encrypts a tunnel, and the name of the ends' secret (`-` without one). Raises Unknown, and LookupError for what is nowhere."""
+        """What encrypts a tunnel, and the name of the ends' secret (`-` without one). Raises Unknown; LookupError: it is nowhere."""
 
     @abstractmethod
     def ruleset(self, end: int) -> nftables.Ruleset:
@@ -117,6 +117,8 @@ class Draft(ABC, Generic[AnyPort]):
                 self.faults.append(error)
             except LookupError as error:
                 self.faults.append(Unknown(tunnel.line, f"{physical}: {error} is nowhere"))
+            except ValueError as error:
+                self.faults.append(Unknown(tunnel.line, f"{physical}: {error}"))
         end = source.count("\n") + 1
         if not top or top[-1].words != (closing,):
             self.faults.append(Unknown(end, f"the text does not end with `{closing}`: it is cut off"))

@@ -26,6 +26,15 @@ APART = "GigabitEthernet0"
 """The management port: another plane forwards for it, which the firewall does not see."""
 EXTERNAL = 110
 """Its own distance of OSPF's external routes."""
+KEYED = {
+    ("ikev2", "proposal"): ("encryption", "integrity", "group", "prf"),
+    ("ikev2", "policy"): ("match fvrf", "proposal"),
+    ("ikev2", "profile"): ("match fvrf", "match identity remote address", "authentication remote", "authentication local",
+                           "keyring local"),
+    ("ipsec", "transform-set"): ("mode",),
+    ("ipsec", "profile"): ("set transform-set", "set ikev2-profile"),
+}  # fmt: skip
+"""Sections of `crypto` with what may stand there."""
 _PLAIN = re.compile(
     r"^(version|service|aaa (new-model|authentication|authorization|accounting|session-id)|enable secret|username|clock|boot|"
     r"ip domain|ip name-server|ntp server|logging|snmp-server (group|view|user|host)|no ip http|ip ssh|no service|"
@@ -57,8 +66,8 @@ class _Reader(Draft[_Port]):
         self.settings = [Setting(("ip", "forwarding"), 1)]  # IOS-XE routes IPv4 unless told not to
         self.zones = ZonePairs(file, faults)
         self.instances: set[str] = set()
-        self.offers: dict[tuple[str, str], Phrases] = {}
-        """What `crypto` says, by what it is about and its name."""
+        self.keyed: dict[tuple[str, str, str], Phrases] = {}
+        """What `crypto` says; behind "" what stands in the line itself."""
         self.keys: dict[str, dict[str, Phrases]] = {}
         """Keyring → address of the other end → what is said of it."""
         self.handed = ""
@@ -103,29 +112,14 @@ class _Reader(Draft[_Port]):
 
     def _crypto(self, words: Sequence[str], block: Block) -> None:
         match words:
-            case ["ikev2", "proposal", name]:
-                self.offers["ikev2", name] = phrases(block, "encryption", "integrity", "group", "prf")
-            case ["ikev2", "policy", name]:
-                self.offers["policy", name] = phrases(block, "match fvrf", "proposal")
             case ["ikev2", "keyring", name]:
                 for below in block.below:
                     if below.words[:1] != ("peer",):
                         raise Unknown(below.line, " ".join(below.words))
                     said = phrases(below, "address", "pre-shared-key")
                     self.keys[name] = {**self.keys.get(name, {}), said["address"][0]: said}
-            case ["ikev2", "profile", name]:
-                heads = (
-                    "match fvrf",
-                    "match identity remote address",
-                    "authentication remote",
-                    "authentication local",
-                    "keyring local",
-                )
-                self.offers["profile", name] = phrases(block, *heads)
-            case ["ipsec", "transform-set", name, *transforms]:
-                self.offers["ipsec", name] = {"": tuple(transforms), **phrases(block, "mode")}
-            case ["ipsec", "profile", name]:
-                self.offers["protection", name] = phrases(block, "set transform-set", "set ikev2-profile")
+            case [one, two, name, *transforms] if (one, two) in KEYED:
+                self.keyed[one, two, name] = {"": tuple(transforms), **phrases(block, *KEYED[one, two])}
             case _:
                 raise Unknown(block.line, f"crypto {' '.join(words)}")
 
@@ -421,12 +415,12 @@ class _Reader(Draft[_Port]):
     # Put together
 
     def shield(self, tunnel: Tunnel) -> tuple[Shield, str]:
-        protection = self.offers["protection", tunnel.profile]
-        profile = self.offers["profile", protection["set ikev2-profile"][0]]
-        esp = self.offers["ipsec", protection["set transform-set"][0]]
+        protection = self.keyed["ipsec", "profile", tunnel.profile]
+        profile = self.keyed["ikev2", "profile", protection["set ikev2-profile"][0]]
+        esp = self.keyed["ipsec", "transform-set", protection["set transform-set"][0]]
         policies = [
-            said for (kind, _), said in self.offers.items()
-            if kind == "policy" and said.get("match fvrf") == (tunnel.instance,)
+            said for (_, what, _), said in self.keyed.items()
+            if what == "policy" and said.get("match fvrf") == (tunnel.instance,)
         ]  # fmt: skip
         if (
             len(policies) != 1
@@ -438,12 +432,12 @@ class _Reader(Draft[_Port]):
             raise Unknown(
                 tunnel.line, f"profile {tunnel.profile} speaks to {profile['match identity remote address'][0]}"
             )
-        ike = self.offers["ikev2", policies[0]["proposal"][0]]
+        ike = self.keyed["ikev2", "proposal", policies[0]["proposal"][0]]
         proofs = {profile[f"authentication {side}"][0] for side in ("remote", "local")}
         proof = {"pre-share": "secret"}.get("+".join(sorted(proofs)), "+".join(sorted(proofs)))
         key = self.keys[profile["keyring local"][0]][tunnel.far] if "keyring local" in profile else {}
         digests = {_algorithm(words[0]) for head, words in ike.items() if head in ("integrity", "prf")}
-        known = {("esp-aes", "256", "esp-sha256-hmac"): ("aes-256", "sha-256")}
+        known: dict[tuple[str, ...], tuple[str, str]] = {("esp-aes", "256", "esp-sha256-hmac"): ("aes-256", "sha-256")}
         payload, seal = known.get(esp[""], ("+".join(esp[""]), ""))
         return Shield(
             "2", proof, _algorithm(ike["encryption"][0]), "+".join(sorted(digests)), ike["group"][0], payload, seal,

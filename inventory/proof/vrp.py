@@ -36,6 +36,16 @@ MANAGED: dict[str, tuple[tuple[str, int], ...]] = {
 """What `service-manage` decides before the security policy, once it is enabled on an interface."""
 BASIC = (("tcp", 179), ("udp", 3784), ("ospf", 0))
 """What passes unasked without `firewall packet-filter basic-protocol enable`."""
+KEYED = {
+    ("ip", "vpn-instance"): ("ipv4-family", "description"),
+    ("ipsec", "proposal"): ("encapsulation-mode", "transform", "esp authentication-algorithm", "esp encryption-algorithm"),
+    ("ipsec", "profile"): ("ike-peer", "proposal"),
+    ("ike", "proposal"): ("encryption-algorithm", "dh", "authentication-algorithm", "authentication-method",
+                          "integrity-algorithm", "prf"),
+    ("ike", "peer"): ("undo version 1", "undo version 2", "ike-proposal", "pre-shared-key", "certificate local-filename",
+                      "remote-address vpn-instance"),
+}  # fmt: skip
+"""Views of what encrypts lines, and what may stand there."""
 _PLAIN = re.compile(
     r"^(dns (resolve|server|domain)|ntp-service unicast-server|ssl policy \S+ type client|info-center|snmp-agent|"
     r"undo snmp-agent sys-info|undo telnet server enable|stelnet server enable|ssh (ipv6 )?server|undo http|"
@@ -81,11 +91,7 @@ class _Reader(Draft[_Port]):
         self.settings = [Setting(("ip", "forwarding"), 1)]  # VRP always forwards IPv4
         self.zones: dict[str, dict[str, int]] = {"local": {}, "trust": {}, "untrust": {}, "dmz": {}}
         self.sets: dict[str, tuple[Block, list[str]]] = {}
-        self.instances = {"default"}
-        self.proposals: dict[tuple[str, str], Phrases] = {}
-        """What is offered: of `ike` by number, of `ipsec` by name."""
-        self.partners: dict[str, Phrases] = {}
-        self.protections: dict[str, Phrases] = {}
+        self.keyed: dict[tuple[str, str, str], Phrases] = {}
         self.bfd = False
         self.basic = False
         self.untracked: set[int] = set()
@@ -111,33 +117,8 @@ class _Reader(Draft[_Port]):
             case ("ip", "address-set", name, "type", "object"):
                 self.sets[name] = (block, [])
                 each(block.below, self._element, self.faults)
-            case ("ip", "vpn-instance", name):
-                self.instances.add(name)
-                phrases(block, "ipv4-family", "description")
-            case ("ipsec", "proposal", name):
-                heads = ("encapsulation-mode", "transform", "esp authentication-algorithm", "esp encryption-algorithm")
-                self.proposals["ipsec", name] = phrases(block, *heads)
-            case ("ike", "proposal", name):
-                heads = (
-                    "encryption-algorithm",
-                    "dh",
-                    "authentication-algorithm",
-                    "authentication-method",
-                    "integrity-algorithm",
-                    "prf",
-                )
-                self.proposals["ike", name] = phrases(block, *heads)
-            case ("ike", "peer", name):
-                heads = (
-                    "undo version 1",
-                    "undo version 2",
-                    "ike-proposal",
-                    "pre-shared-key",
-                    "certificate local-filename",
-                )
-                self.partners[name] = phrases(block, *heads, "remote-address vpn-instance")
-            case ("ipsec", "profile", name):
-                self.protections[name] = phrases(block, "ike-peer", "proposal")
+            case (one, two, name) if (one, two) in KEYED:
+                self.keyed[one, two, name] = phrases(block, *KEYED[one, two])
             case ("ospf", process, "router-id", router):
                 self.process(4, process, router, block.line, EXTERNAL)
             case ("ospfv3", process):
@@ -221,7 +202,7 @@ class _Reader(Draft[_Port]):
         match block.words:
             case ("sysname", _) | ("ipv6",) | ("bfd",) | ("ip", "address-set", *_):
                 return
-            case ("ip", "vpn-instance", _) | ("ipsec" | "ike", "proposal" | "peer" | "profile", _):
+            case (one, two, _) if (one, two) in KEYED:
                 return
             case ("firewall", "packet-filter", "basic-protocol", "enable"):
                 self.basic = True
@@ -512,15 +493,15 @@ class _Reader(Draft[_Port]):
     # Put together
 
     def shield(self, tunnel: Tunnel) -> tuple[Shield, str]:
-        profile = self.protections[tunnel.profile]
-        peer = self.partners[profile["ike-peer"][0]]
-        ike, esp = self.proposals["ike", peer["ike-proposal"][0]], self.proposals["ipsec", profile["proposal"][0]]
+        profile = self.keyed["ipsec", "profile", tunnel.profile]
+        peer = self.keyed["ike", "peer", profile["ike-peer"][0]]
+        ike = self.keyed["ike", "proposal", peer["ike-proposal"][0]]
+        esp = self.keyed["ipsec", "proposal", profile["proposal"][0]]
+        self.keyed["ip", "vpn-instance", tunnel.instance]
         if peer["remote-address vpn-instance"] != (tunnel.instance, tunnel.far):
             raise Unknown(
                 tunnel.line, f"profile {tunnel.profile} speaks to {' '.join(peer['remote-address vpn-instance'])}"
             )
-        if tunnel.instance not in self.instances:
-            raise Unknown(tunnel.line, f"instance {tunnel.instance} is not defined")
         # Both versions are on unless one is turned off.
         version = "".join(each for each in "12" if f"undo version {each}" not in peer)
         proof = _first(ike, "authentication-method") or "pre-share"

@@ -211,7 +211,7 @@ _INTERFACE = (
         at="interface",
         uses=("ipsec profile {profile}",),
     ),
-    line("ipv6 address {address}", at="interface"),
+    line("ipv6 address {address}", at="interface", of="instance of {interface}"),
     line("shutdown", at="interface"),
     line(
         "bfd {what:min-transmit-interval|min-receive-interval|detect-multiplier} <value>",

@@ -170,7 +170,7 @@ _INTERFACE = (
         remove="no tunnel protection ipsec profile",
         uses=("ipsec profile {profile}",),
     ),
-    Rule("ipv6 address {address}", at="interface", uses=("vlan of {interface}",)),
+    Rule("ipv6 address {address}", at="interface", uses=("vlan of {interface}",), of="vrf of {interface}"),
     Rule("ipv6 nd ra suppress all", at="interface"),
     Rule("no ip {what:redirects|proxy-arp|unreachables}", at="interface", remove="ip {what}"),
     Rule("zone-member security <zone>", at="interface", over=False, uses=("zone {zone}",)),
