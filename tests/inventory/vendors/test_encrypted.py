@@ -24,7 +24,18 @@ from inventory.render import write
 from ip_plan.network import Network, Suite
 from tests.inventory.vendors import mutate, plans
 from tests.inventory.vendors.mutate import Mutation
-from tests.inventory.vendors.test_readers import EMPTY, EVERY, PLAIN, WRITERS, filters, host, intent, routings, said
+from tests.inventory.vendors.test_readers import (
+    EMPTY,
+    EVERY,
+    PLAIN,
+    READERS,
+    WRITERS,
+    filters,
+    host,
+    intent,
+    routings,
+    said,
+)
 from tests.inventory.vendors.test_remedies import BARE, DIALECTS, holds, runnable
 
 HAVE: dict[str, tuple[Suite, ...]] = {"vrp": ("aes256", "sm4"), "comware": ("aes256", "sm4"), "iosxe": ("aes256",)}
@@ -97,7 +108,8 @@ def test_a_line_below_its_tunnel_is_apart_before_the_tunnel_has_its_addresses(ve
 SECTIONS = {
     "vrp": {
         "": ("ip vpn-instance lines", "firewall zone name lines", " rule name base.keys", "interface Tunnel", " tunnel-protocol gre",
-             " source ", " destination vpn-instance lines ", " ipsec profile w-", " ip binding vpn-instance lines", " description u-", "ipsec profile w-"),
+             " source ", " destination vpn-instance lines ", " ipsec profile w-", " ip binding vpn-instance lines", " description u-",
+             "ipsec profile w-"),
         "aes256": ("ipsec proposal aes256", "ike proposal 1", " undo version 1", " pre-shared-key @secret:line/"),
         "sm4": ("ipsec proposal sm4", "ike proposal 2", " authentication-method digital-envelope", " undo version 2",
                 " certificate local-filename "),
@@ -244,6 +256,48 @@ PLANTED = [
     ("640121100-r1", r"permit esp any any", "permit gre any any", "JB2491"),
 ]
 """(device, what stands there, what takes its place, code)."""
+
+
+UNKNOWN = {
+    "vrp": [
+        (" tunnel-protocol gre", " tunnel-protocol ipv4-ipv6"),
+        (" tunnel-protocol gre", " gre key cipher 1"),
+        (" source GigabitEthernet0/0/0.11", " source GigabitEthernet0/0/9.11"),  # nowhere
+        (" source GigabitEthernet0/0/0.11", " source LoopBack0"),  # in no instance
+        (" ipsec profile w-0", " ipsec profile w-9"),
+        (" ip binding vpn-instance lines", " ip binding vpn-instance default"),
+        (" ike-proposal 1", " ike-proposal 3"),
+        (" ike-proposal 1", " nat traversal"),
+    ],
+    "comware": [
+        (" source GigabitEthernet1/0/1.11", " source LoopBack0"),
+        (" tunnel vpn-instance lines", " tunnel vpn-instance management"),
+        (" tunnel protection ipsec profile w-0", " tunnel protection ipsec profile w-9"),
+        (" ip binding vpn-instance lines", " ip binding vpn-instance management"),
+        (" keychain w-0", " keychain w-9"),
+        (" match vrf name lines", " match vrf any"),
+        ("  pre-shared-key plaintext @secret:line/a/0@", "  hostname x"),
+    ],
+    "iosxe": [
+        (" tunnel source GigabitEthernet0/0/0.11", " tunnel source Loopback0"),
+        (" tunnel vrf lines", " tunnel vrf Mgmt-intf"),
+        (" tunnel vrf lines", " tunnel mode ipsec ipv4"),
+        (" tunnel protection ipsec profile w-0", " tunnel protection ipsec profile w-9"),
+        (" keyring local w-0", " keyring local w-9"),
+        (" match fvrf lines", " match fvrf any"),
+        ("crypto ikev2 policy lines", "crypto map lines"),
+    ],
+}  # fmt: skip
+"""Vendor → (line, what in its place cannot be read, or leads nowhere)."""
+
+
+@pytest.mark.parametrize(("vendor", "line", "other"), [(v, *case) for v, cases in UNKNOWN.items() for case in cases])
+def test_a_tunnel_that_cannot_be_computed_is_refused(vendor: str, line: str, other: str) -> None:
+    text = WRITERS[vendor](intent(vendor, PLAIN, EMPTY, "router", ("aes256",)))[0].content
+    assert f"\n{line}\n" in text
+    with pytest.raises(Mistakes) as caught:
+        READERS[vendor](text.replace(f"\n{line}\n", f"\n{other}\n"), "file")
+    assert {mistake.code for mistake in caught.value.found} == {"JB2401"}
 
 
 @pytest.mark.parametrize(("device", "there", "planted", "code"), PLANTED)
