@@ -108,15 +108,15 @@ def _unprotected(network: Network, link: Link) -> Iterator[Mistake]:
             yield _mistake(_asking(network, link), "JB2190", link.id, what, f"{cure} Or leave it out: `suite: none`.")
 
 
-def _asking(network: Network, link: Link) -> Encrypted:
-    """The row that a line is encrypted by."""
+def _asking(network: Network, link: Link) -> Encrypted | None:
+    """The row that a line is encrypted by; None: it stands in the plan of the unit at its lower end."""
     rank, lower = link.rank, network.known_devices.get(link.b)
     site = network.known_sites.get(lower.site) if lower else None
     lineage = tuple(_lineage(network, site.region)) if site else ()
     rows = [row for row in reversed(network.meta.encrypted) if row.suite == link.suite]
     ranks = ("primary", "backup") if rank == "drained" else (rank,)
     fitting = (row for row in rows if site and any(row.fits(site.level, each, lineage) for each in ranks))
-    return next(fitting, rows[0])
+    return next(fitting, None)
 
 
 def _wrong(network: Network, device: Device, lab: bool) -> Iterator[tuple[str, str, str]]:
@@ -159,6 +159,6 @@ def _lineage(network: Network, code: str) -> Iterator[str]:
         code = network.regions[code].parent if code in network.regions else ""
 
 
-def _mistake(choice: Choice | Encrypted, code: str, subject: str, what: str, cure: str) -> Mistake:
-    file, _, line = choice.place.rpartition(":")
-    return Mistake(file, int(line), None, code, subject, what, cure)
+def _mistake(row: Choice | Encrypted | None, code: str, subject: str, what: str, cure: str) -> Mistake:
+    file, _, line = row.place.rpartition(":") if row else ("", "", "")
+    return Mistake(file, int(line) if line else None, None, code, subject, what, cure)

@@ -143,6 +143,7 @@ _INTERFACE = (
         over=False,
         remove="no vrf forwarding",
         uses=("vrf {vrf}",),
+        sweeps=True,
         gives=("vrf of {interface}",),
     ),
     Rule(

@@ -182,6 +182,7 @@ _INTERFACE = (
         "undo ip binding vpn-instance",
         at="interface",
         over=False,
+        sweeps=True,
         gives=("instance of {interface}",),
         uses=("instance {instance}",),
     ),
