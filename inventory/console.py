@@ -171,7 +171,8 @@ def _take(terminal: _Terminal, command: str, ready: _Ready, found: re.Match[str]
     lines = _touched(terminal, terminal.at)
     if effect.needs and not _there(terminal, [_filled(words, found) for words in effect.needs]):
         raise Refusal(command, f"there is no `{_filled(effect.needs[0], found)}` yet")
-    if effect.idle and (user := _user(terminal, re.compile(_filled(effect.idle, found, re.escape)))):
+    gone = _beside(terminal, effect.drops, found) if effect.drops else []
+    if effect.idle and (user := _user(terminal, re.compile(_filled(effect.idle, found, re.escape)), gone)):
         raise Refusal(command, f"`{user}` uses it")
     if effect.passed[0]:
         begins, ends = (_filled(words, found) for words in effect.passed)
@@ -182,9 +183,8 @@ def _take(terminal: _Terminal, command: str, ready: _Ready, found: re.Match[str]
         if effect.below:
             for name in terminal.names[terminal.at]:
                 _erase(_touched(terminal, (*terminal.at, name)), _filled(words, found), ready.spares)
-    if effect.drops:
-        for name in _beside(terminal, effect.drops, found):
-            _forget(terminal, (*terminal.at, name))
+    for name in gone:
+        _forget(terminal, (*terminal.at, name))
     if effect.enters:
         _enter(terminal, command, effect, found)
     elif written := _filled(effect.writes, found):
@@ -193,10 +193,14 @@ def _take(terminal: _Terminal, command: str, ready: _Ready, found: re.Match[str]
             lines.insert(place, written)
 
 
-def _user(terminal: _Terminal, pattern: re.Pattern[str]) -> str:
-    """The first line anywhere that fits; empty: there is none."""
-    lines = ((*terminal.names[path], *_touched(terminal, path)) for path in terminal.names)
-    return next((line for listed in lines for line in listed if pattern.fullmatch(line)), "")
+def _user(terminal: _Terminal, pattern: re.Pattern[str], gone: Sequence[str]) -> str:
+    """The first line anywhere that fits, but for the opening lines of what goes; empty: there is none."""
+    for path in terminal.names:
+        names = (name for name in terminal.names[path] if path != terminal.at or name not in gone)
+        found = next((line for line in (*names, *_touched(terminal, path)) if pattern.fullmatch(line)), "")
+        if found:
+            return found
+    return ""
 
 
 def _beside(terminal: _Terminal, pattern: str, found: re.Match[str]) -> list[str]:

@@ -99,6 +99,7 @@ def _below(network: Network, site: Site) -> tuple[str, ...]:
 def _line(network: Network, device: Device, each: Interface) -> tuple[str, ...]:
     link = network.links.get(each.link)
     rank, kind, speed = (link.rank, link.kind, str(link.bandwidth_mbps or "")) if link else ("", "", "")
+    kind += f", {link.suite}" if link and link.suite else ""
     here, there = f"{each.v4} {each.v6}", f"{each.peer4} {each.peer6}"
     return (each.link, each.peer, rank, kind, speed, f"{device.name} {each.name}", here, there)
 

@@ -22,6 +22,7 @@ BASE = {
     "base:self": "the device's own loopback",
     "base:management": "the management path comes in, and nothing is forwarded to or from it",
     "base:spoofed": "the source of a packet lies in the prefix of the zone it comes from, and nowhere else",
+    "base:keys": "keys and encrypted packets of the lines' tunnels, below them",
     "base:through": "what an office's device carries for the offices behind it; both their ends decide",
     "base:default": "what no flow allows",
 }

@@ -12,10 +12,24 @@ from inventory.models import VENDORS
 from inventory.routing import Routing, routing
 from ip_plan import partners
 from ip_plan.holding import Holding, holding
-from ip_plan.network import TRANSIT, Device, Flow, Network, Protection, Service, Site
+from ip_plan.network import TRANSIT, Device, Flow, Interface, Network, Protection, Service, Site, Suite
 from ip_plan.partners import Boxes
 
 NODE_EXPORTER, PROMETHEUS = "tcp/9100", "tcp/9090"
+
+
+class Tunnel(msgspec.Struct, frozen=True):
+    """What protects a line: it is a tunnel, whose two ends stand in a table of their own below it, with the same addresses."""
+
+    suite: Suite
+    below: str
+    """Logical name of the interface that the tunnel goes over."""
+    near: str
+    """Its address, with length."""
+    far: str
+    """That of the other end."""
+    secret: str
+    """Name of the secret that both ends share."""
 
 
 class Port(msgspec.Struct, frozen=True):
@@ -35,6 +49,8 @@ class Port(msgspec.Struct, frozen=True):
     """Of the line: `primary` or `backup`."""
     number: int = 0
     """Its own on the device; 0 where no model needs one."""
+    tunnel: Tunnel | None = None
+    """Of a line that is encrypted."""
 
 
 class Time(msgspec.Struct, frozen=True):
@@ -189,8 +205,8 @@ def _ports(network: Network, device: Device, site: Site, carried: tuple[Service,
         if device.numbers:
             addresses = ends.join([addresses, beside])
             port = Port(interface.name, addresses, kind=interface.kind, peer=interface.peer)
-            rank = models.rank(network, interface)
-            found.append(msgspec.structs.replace(port, rank=rank, number=device.numbers[place]))
+            rank, tunnel = models.rank(network, interface), _tunnel(network, interface)
+            found.append(msgspec.structs.replace(port, rank=rank, number=device.numbers[place], tunnel=tunnel))
             continue
         if device.role != "host" or zone is None:
             found.append(Port(interface.name, addresses, beside))
@@ -200,6 +216,13 @@ def _ports(network: Network, device: Device, site: Site, carried: tuple[Service,
         )
         found.append(Port(interface.name, addresses, ends.join([services, beside]), zone.gateway4, zone.gateway6))
     return found
+
+
+def _tunnel(network: Network, interface: Interface) -> Tunnel | None:
+    link = network.links.get(interface.link)
+    if link is None or not link.suite:
+        return None
+    return Tunnel(link.suite, f"u{interface.name[1:]}", interface.v4, interface.peer4, link.secret)
 
 
 def _beside(network: Network, device: Device, name: str) -> Dual:

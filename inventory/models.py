@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from ground.mistake import Mistake
-from ip_plan.network import Choice, Device, Interface, Network
+from ip_plan.network import Choice, Device, Encrypted, Interface, Link, Network, Suite
 
 VENDORS = ("vrp", "comware", "iosxe")
 """Dialects whose devices get one configuration file each, from the model's port table."""
@@ -40,6 +40,8 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Shared port, one subinterface a zone."""
     highest: int = VLANS
     """Highest number of an interface that is a security zone of its own."""
+    suites: tuple[Suite, ...] = ()
+    """What it can encrypt lines with."""
 
     def port(self, kind: str, peer: str, rank: str) -> str:
         """The physical port of an interface; empty: the model has none for it."""
@@ -67,7 +69,7 @@ def rank(network: Network, interface: Interface) -> str:
 
 def check(network: Network, *, lab: bool) -> list[Mistake]:
     """Dialects and models that do not exist, devices without the ports they need, and devices that a twin cannot run."""
-    if not network.meta.choices:
+    if not network.meta.choices and not network.meta.encrypted:
         return []
     known = {USUAL[0]: {USUAL[1]}} | {vendor: set(models(vendor)) for vendor in VENDORS}
     found = []
@@ -87,7 +89,34 @@ def check(network: Network, *, lab: bool) -> list[Mistake]:
             found += [
                 _mistake(choice, code, device.name, what, cure) for code, what, cure in _wrong(network, device, lab)
             ]
+    for link in network.links.values():
+        if link.suite:
+            found += _unprotected(network, link)
     return found
+
+
+def _unprotected(network: Network, link: Link) -> Iterator[Mistake]:
+    """The ends of a line that cannot encrypt it as its row asks."""
+    for name in (link.a, link.b):
+        device = network.known_devices.get(name)
+        if device is None:
+            continue  # another province's: said where that is read
+        able = models(device.dialect)[device.model].suites if device.dialect in VENDORS else ()
+        if link.suite not in able:
+            what = f"{name} ({device.dialect} on {device.model}) cannot encrypt it with {link.suite}"
+            cure = f"Give the line one of: {', '.join(able)}." if able else "Give both its ends a vendor's model."
+            yield _mistake(_asking(network, link), "JB2190", link.id, what, f"{cure} Or leave it out: `suite: none`.")
+
+
+def _asking(network: Network, link: Link) -> Encrypted | None:
+    """The row that a line is encrypted by; None: it stands in the plan of the unit at its lower end."""
+    rank, lower = link.rank, network.known_devices.get(link.b)
+    site = network.known_sites.get(lower.site) if lower else None
+    lineage = tuple(_lineage(network, site.region)) if site else ()
+    rows = [row for row in reversed(network.meta.encrypted) if row.suite == link.suite]
+    ranks = ("primary", "backup") if rank == "drained" else (rank,)
+    fitting = (row for row in rows if site and any(row.fits(site.level, each, lineage) for each in ranks))
+    return next(fitting, None)
 
 
 def _wrong(network: Network, device: Device, lab: bool) -> Iterator[tuple[str, str, str]]:
@@ -130,6 +159,6 @@ def _lineage(network: Network, code: str) -> Iterator[str]:
         code = network.regions[code].parent if code in network.regions else ""
 
 
-def _mistake(choice: Choice, code: str, subject: str, what: str, cure: str) -> Mistake:
-    file, _, line = choice.place.rpartition(":")
-    return Mistake(file, int(line), None, code, subject, what, cure)
+def _mistake(row: Choice | Encrypted | None, code: str, subject: str, what: str, cure: str) -> Mistake:
+    file, _, line = row.place.rpartition(":") if row else ("", "", "")
+    return Mistake(file, int(line) if line else None, None, code, subject, what, cure)

@@ -74,6 +74,8 @@ class _Draft(msgspec.Struct):
     unknown: list[Difference] = []
     lost: set[str] = set()
     """Owners that go, if only for a moment: what belongs to them goes with them."""
+    swept: set[str] = set()
+    """Owners with which the device loses what belongs to them, as they come or as they go."""
     gone: set[Path] = set()
     """Sections that one command takes away with all that is in them."""
     left: set[Path] = set()
@@ -185,6 +187,8 @@ def _write(draft: _Draft, path: Path, line: Known, before: Known | None = None) 
         step.lets = tuple(set(before.uses) - set(line.uses))
         step.takes = tuple(set(before.gives) - set(line.gives))
         step.undo = before.removal
+    if line.rule.sweeps:
+        draft.swept |= _owned(draft, line)
     draft.steps.append(step)
     return step
 
@@ -192,11 +196,13 @@ def _write(draft: _Draft, path: Path, line: Known, before: Known | None = None) 
 def _remove(draft: _Draft, path: Path, line: Known) -> None:
     draft.removed.append((path, line))
     draft.lost |= _owned(draft, line)
+    if line.rule.sweeps:
+        draft.swept |= _owned(draft, line)
 
 
 def _write_again(draft: _Draft) -> None:
-    """Lines that stay, but belong to a thing that goes for a moment and comes back."""
-    back = {thing for step in draft.steps for thing in step.gives} & draft.lost
+    """Lines that stay, but belong to a thing that goes for a moment and comes back, or that sweeps as it comes or goes."""
+    back = {thing for step in draft.steps for thing in step.gives} & draft.lost | draft.swept
     while back:
         count = len(draft.steps)
         for path, new in draft.rendered.items():
@@ -206,6 +212,9 @@ def _write_again(draft: _Draft) -> None:
                 if line in stays and (found := draft.known.known(new.kind, line, new.places)) and found.of in back:
                     _write(draft, path, found)
         back = {thing for step in draft.steps[count:] for thing in step.gives}
+    for step in draft.steps:
+        # What is written before that would be lost with it.
+        step.claims = (*step.claims, *({step.of} & draft.lost & draft.swept))
 
 
 def _take_away(draft: _Draft) -> None:

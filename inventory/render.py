@@ -203,8 +203,9 @@ def write(
         )  # fmt: skip
         parts = {province: part for province in wanted if (part := _standing(context, province)) is not None}
         todo = sorted((province for province in wanted if province not in parts), key=context.size, reverse=True)
+        asked = any((choice.dialect, choice.model) != models.USUAL for choice in network.meta.choices)
         # What stands was found good when it was rendered, from the same.
-        if todo and any((choice.dialect, choice.model) != models.USUAL for choice in network.meta.choices):
+        if todo and (asked or network.meta.encrypted):
             found = work.spread(_check, context, todo, executor) if stored else [models.check(network, lab=lab)]
             if mistakes := list(dict.fromkeys(mistake for each in found for mistake in each)):
                 raise Mistakes(mistakes)

@@ -40,6 +40,8 @@ class Rule(msgspec.Struct, frozen=True):
     """What the device has only once: a second line with it is passed over in silence."""
     default: str = ""
     """The line that is true without being shown: it is written to take another value away."""
+    sweeps: bool = False
+    """As it comes and as it goes, the device loses what belongs to it: what stays is written again."""
 
 
 class Guard(msgspec.Struct, frozen=True):

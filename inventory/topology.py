@@ -139,7 +139,13 @@ def _box(network: Network, site: Site, behind: Counter[str]) -> Box:
 
 def _end(network: Network, device: Device, interface: Interface) -> str:
     link = network.links[interface.link]
-    parts = (f"{link.bandwidth_mbps} Mb/s" if link.bandwidth_mbps else "", link.kind, link.carrier, link.rank)
+    parts = (
+        f"{link.bandwidth_mbps} Mb/s" if link.bandwidth_mbps else "",
+        link.kind,
+        link.suite,
+        link.carrier,
+        link.rank,
+    )
     said = " ".join(part for part in parts if part)
     return f"{device.name} ↑ {interface.peer}  {interface.v4}  {interface.v6}  {said}"
 

@@ -27,6 +27,7 @@ from ip_plan.network import (
     Service,
     Shard,
     Site,
+    Suite,
     Zone,
 )
 from ip_plan.plan import Plan
@@ -183,6 +184,7 @@ def build(
                 10 if line.rank == "primary" else 20,
                 wire.carrier,
                 wire.circuit,
+                _suite(plan, need, line.rank),
             )
             links.append(link)
             if top and far_site == top.site.key:
@@ -305,12 +307,25 @@ def _choice(plan: Plan, need: Need, role: str) -> Choice | None:
     """The row that gives a device of a site its dialect and model; None: it has the usual ones."""
     if not plan.choices:
         return None
-    lineage = [need.region]
-    while parent := plan.regions[lineage[-1]].parent:
-        lineage.append(parent)
-    level = plan.regions[need.region].level
+    lineage, level = _lineage(plan, need.region), plan.regions[need.region].level
     fitting = (row for row in reversed(plan.choices) if row.fits(role, level, need.kind.kind, lineage))
     return next(fitting, None)
+
+
+def _suite(plan: Plan, need: Need, rank: str) -> Suite:
+    """What protects a line upward of a site; empty: nothing does."""
+    if not plan.encrypted:
+        return ""
+    lineage, level = _lineage(plan, need.region), plan.regions[need.region].level
+    return next((row.suite for row in reversed(plan.encrypted) if row.fits(level, rank, lineage)), "")
+
+
+def _lineage(plan: Plan, region: str) -> list[str]:
+    """The region, and every region above it."""
+    found = [region]
+    while parent := plan.regions[found[-1]].parent:
+        found.append(parent)
+    return found
 
 
 def _unready(plan: Plan, ledger: Ledger, wanted: Iterable[Need]) -> list[Mistake]:

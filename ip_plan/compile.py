@@ -148,6 +148,7 @@ def _meta(plan: Plan) -> Meta:
         name=plan.plan.name, title=plan.plan.title, scope=plan.plan.scope_text, root=plan.names.root,
         supernet4=plan.addressing.supernets.ipv4, supernet6=plan.addressing.supernets.ipv6,
         calendar=tuple(sorted(plan.plan.calendar.items())), settings=settings, choices=plan.choices,
+        encrypted=plan.encrypted,
     )  # fmt: skip
 
 

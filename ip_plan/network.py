@@ -20,6 +20,9 @@ Level = Literal["ministry", "province", "prefecture", "county", "township"]
 Relation = Literal["same-centre", "serving-parent", "served-child", "elsewhere", "external"]
 """Where the other end lies, seen from the one who opens the connection. A flow row may also say `any`: all but external."""
 
+Suite = Literal["", "aes256", "sm4"]
+"""What protects a line: IKEv2 with AES-256 and SHA-256, or SM2, SM3 and SM4 as in GM/T 0022; empty: nothing."""
+
 TRANSIT = "transit"
 """Pseudo-zone of the routing devices' own addresses: loopbacks and link ends."""
 
@@ -159,6 +162,13 @@ class Link(msgspec.Struct, frozen=True, gc=False):
     cost: int = 10
     carrier: str = ""
     circuit: str = ""
+    suite: Suite = ""
+    """What protects it; empty: nothing does."""
+
+    @property
+    def secret(self) -> str:
+        """Name of the secret that both its ends share, where its suite has one."""
+        return f"line/{self.id.replace('~', '/').replace('#', '.')}"
 
 
 class Service(msgspec.Struct, frozen=True, gc=False):
@@ -277,6 +287,24 @@ class Choice(msgspec.Struct, frozen=True):
         return role == self.role and self.level in ("", level) and self.kind in ("", kind) and there
 
 
+class Encrypted(msgspec.Struct, frozen=True):
+    """A row of the plan that says how lines are encrypted; of the rows that fit, the last one counts."""
+
+    suite: Suite
+    level: str = ""
+    """Of the site at the line's lower end. Empty, as `rank` and `region`: any."""
+    rank: str = ""
+    region: str = ""
+    below: bool = False
+    place: str = ""
+    """File and line of the row."""
+
+    def fits(self, level: str, rank: str, lineage: Sequence[str]) -> bool:
+        """Whether the row speaks of such a line; `lineage`: the region at its lower end, and every region above that."""
+        there = not self.region or self.region in (lineage if self.below else lineage[:1])
+        return self.level in ("", level) and self.rank in ("", rank) and there
+
+
 class Meta(msgspec.Struct, frozen=True):
     """What belongs to the whole plan."""
 
@@ -291,6 +319,7 @@ class Meta(msgspec.Struct, frozen=True):
     """Milestone id → planned date of this plan."""
     settings: dict[str, str | int | float | bool] = {}
     choices: tuple[Choice, ...] = ()
+    encrypted: tuple[Encrypted, ...] = ()
 
 
 class Shard(msgspec.Struct, frozen=True):

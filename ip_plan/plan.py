@@ -16,7 +16,7 @@ from ground.files import sha256
 from ground.mistake import Mistake, Mistakes
 from ip_plan import addressing, divisions, exceptions, regions, schema, source, zones
 from ip_plan.folder import SHIPPED, folder_of
-from ip_plan.network import Choice, Flow
+from ip_plan.network import Choice, Encrypted, Flow
 from ip_plan.regions import Region
 from ip_plan.schema import AddressingFile, BackupFile, CutOver, FlowsFile, NamesFile, PlanFile, SitesFile
 from ip_plan.source import Document
@@ -65,6 +65,18 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
                     Choice(row.dialect, row.model, row.role, row.level, row.kind, row.region, row.below, place)
                 )
         return tuple(found)
+
+    @cached_property
+    def encrypted(self) -> tuple[Encrypted, ...]:
+        """The rows that say which lines are encrypted."""
+        document = self.documents["plan.yml"]
+        return tuple(
+            Encrypted(
+                "" if row.suite == "none" else row.suite, row.level, row.rank, row.region, row.below,
+                f"{document.file}:{document.place(('encrypted', index))[0]}",
+            )
+            for index, row in enumerate(self.plan.encrypted)
+        )  # fmt: skip
 
     def ledger(self, state: Path) -> Path:
         """Where the ledger lies: beside a user's plan; in the state folder for a shipped one, which may be read-only."""
@@ -207,6 +219,13 @@ def _check(plan: Plan) -> list[Mistake]:
             what = f"has no {change.rank} line that could be cut over"
             cure = f"Give one of: {', '.join(sorted(ranks))}." if ranks else "Name a region whose sites have lines."
             wrong("plan.yml", ("changes", index, "rank"), "JB1371", f"{row.name} ({row.code})", what, cure)
+    for index, secured in enumerate(plan.plan.encrypted):
+        lines = [line for line in plan.sites.lines if secured.rank in ("", line.rank)]
+        if not any(secured.level in ("", line.level) for line in lines):
+            what = f"no {secured.rank or 'line'}{' line' if secured.rank else ''} goes up from a {secured.level}"
+            levels = ", ".join(dict.fromkeys(line.level for line in lines))
+            cure = f"Give one of: {levels}." if levels else "Leave the rank out, or give lines that rank in sites.yml."
+            wrong("plan.yml", ("encrypted", index), "JB1980", secured.suite, what, cure)
     zones = plan.sites.zones
     for index, site in enumerate(plan.sites.sites):
         for zone in site.zones:
@@ -321,6 +340,7 @@ def _codes(plan: PlanFile) -> list[tuple[source.Path_, str]]:
     ]
     found += [(("without", index, "region"), line.region) for index, line in enumerate(plan.without)]
     found += [(("devices", index, "region"), row.region) for index, row in enumerate(plan.devices) if row.region]
+    found += [(("encrypted", index, "region"), row.region) for index, row in enumerate(plan.encrypted) if row.region]
     found += [(("partners", index, "region"), body.region) for index, body in enumerate(plan.partners)]
     return found + [(("twin", "running", index), code) for index, code in enumerate(plan.twin.running)]
 

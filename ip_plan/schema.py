@@ -83,6 +83,21 @@ class DeviceFile(_Model):
     reason: Reason
 
 
+class EncryptedFile(_Model):
+    """Which lines are encrypted, and how; a line is meant by the region at its lower end. Of the rows that fit the last counts.
+
+    `aes256`: IKEv2 with a secret of its own for each line. `sm4`: SM2, SM3 and SM4 with certificates (GM/T 0022). `none`: neither.
+    """
+
+    suite: Literal["aes256", "sm4", "none"]
+    level: Level | Literal[""] = ""
+    rank: Literal["primary", "backup", ""] = ""
+    """Of the line's row; what is drained keeps the rank of the line that it replaces."""
+    region: Code | Literal[""] = ""
+    below: bool = False
+    reason: Reason
+
+
 class Without(_Model):
     """A line that one site does not have."""
 
@@ -321,6 +336,8 @@ class PlanFile(_Model):
     pins: list[Pin] = []
     extra_hosts: list[ExtraHost] = []
     without: list[Without] = []
+    encrypted: list[EncryptedFile] = []
+    """Sample data where no source asks for it: which lines a plan encrypts is its own choice."""
     partners: list[PartnerFile] = []
     devices: list[DeviceFile] = []
     settings: dict[str, str | int | float | bool] = {}

@@ -8,9 +8,14 @@ import msgspec
 
 from inventory.filtering import Filter, Rule
 from inventory.intent import Intent, Port
+from inventory.models import Model
+from ip_plan.network import Suite
 
-WAN, INSIDE, LOCAL = "wan", "inside", "local"
-"""Zones of several interfaces, and the device itself; every other zone has one interface and is called as it is."""
+WAN, INSIDE, LOCAL, LINES = "wan", "inside", "local", "lines"
+"""Zones of several interfaces, and the device itself; every other zone has one interface and is called as it is. `lines`: what
+tunnels go over, in an instance of the same name, where nothing but their keys and what they carry comes in."""
+KEYS = (("udp", "500"), ("50", ""))
+"""IKE (RFC 7296 2) and ESP (RFC 4303)."""
 PRIORITIES = [number for number in range(1, 101) if number not in (5, 50, 85, 100)]
 """Of security zones: unique, 1 to 100; those that a firewall has from the factory have the others."""
 MANAGED = (("tcp", "22"), ("udp", "161"))
@@ -68,16 +73,35 @@ def zone_of(role: str, port: Port) -> str:
     return WAN if port.kind == "wan" and role != "access" else port.name
 
 
+def interfaces(intent: Intent, model: Model) -> dict[str, str]:
+    """Logical name → interface of the device. An encrypted line is a tunnel of the same number, over what it would be else."""
+    found: dict[str, str] = {}
+    for port in intent.ports:
+        name = model.interface(port.kind, port.peer, port.rank, port.number)
+        found |= {port.tunnel.below: name, port.name: f"Tunnel{port.number}"} if port.tunnel else {port.name: name}
+    return found
+
+
+def suites(intent: Intent) -> tuple[Suite, ...]:
+    """What the lines of a device are encrypted with, each once."""
+    return tuple(sorted({port.tunnel.suite for port in intent.ports if port.tunnel}))
+
+
 def zones(intent: Intent) -> list[Zone]:
     """The zones of a device, in the order of its interfaces."""
     held: dict[str, list[Port]] = {}
     for port in intent.ports:
         held.setdefault(zone_of(intent.device.role, port), []).append(port)
     shared = {WAN: PRIORITIES[0], INSIDE: PRIORITIES[1]}
-    return [
+    found = [
         Zone(name, shared.get(name) or PRIORITIES[ports[0].number - 9], tuple(port.name for port in ports))
         for name, ports in held.items()
     ]
+    if tunnels := [port.tunnel for port in intent.ports if port.tunnel]:
+        # An office has no zone `wan`, a router none of its own number.
+        free = PRIORITIES[0 if intent.device.role == "access" else 2]
+        found.append(Zone(LINES, free, tuple(tunnel.below for tunnel in tunnels)))
+    return found
 
 
 def policies(intent: Intent, filter: Filter) -> list[Policy]:
@@ -92,6 +116,8 @@ def policies(intent: Intent, filter: Filter) -> list[Policy]:
     # Neighbour discovery (RFC 4861 4.3, 4.4).
     neighbours = (("icmpv6", "135"), ("icmpv6", "136"))
     found.append(Policy("base.neighbours", "base:neighbours", (), (LOCAL,), 6, services=neighbours))
+    if any(port.tunnel for port in intent.ports):
+        found.append(Policy("base.keys", "base:keys", (LINES,), (LOCAL,), 4, services=KEYS))
     for guard in filter.guards:
         name = f"base.spoofed.{zone[guard.interface]}"
         lies = (guard.v4, guard.v6, *guard.beside.v4, *guard.beside.v6)

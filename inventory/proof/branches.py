@@ -79,7 +79,8 @@ def _branch(network: Network, site: Site, link: Link, outer: tuple[str, str, str
     shape: list[object] = [
         site.level, site.kind, site.parent, site.running, rows, own(site.key, site.region, site.domain), bool(site.asn),
         own(str(site.asn)) if site.asn else (), region is None or (len(region.blocks4), len(region.blocks6)),
-        link.kind, link.rank, link.a, link.b_interface, link.cost, link.bandwidth_mbps, own(link.id), own(*outer, *map(_bare, outer[1:])),
+        link.kind, link.rank, link.a, link.b_interface, link.cost, link.bandwidth_mbps, link.suite, own(link.id, link.secret),
+        own(*outer, *map(_bare, outer[1:])),
     ]  # fmt: skip
     for zone in site.zones:
         shape += [zone.name, own(zone.v4, zone.v6, _bare(zone.v4), _bare(zone.v6), zone.gateway4, zone.gateway6)]

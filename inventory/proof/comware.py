@@ -14,11 +14,12 @@ import msgspec
 
 from inventory.proof import frr, interval, nftables, zoned
 from inventory.proof.blocks import Block, Unknown, each
-from inventory.proof.draft import OSPF4, OSPF6, Draft, Peer, Port
+from inventory.proof.draft import OSPF4, OSPF6, Draft, Peer, Port, Tunnel
 from inventory.proof.frr import Setting
 from inventory.proof.nftables import Match
 from inventory.proof.reading import Reading
-from inventory.proof.words import area_number, canonical, mask_length, paired, spelled
+from inventory.proof.shielding import Shield
+from inventory.proof.words import Phrases, area_number, canonical, mask_length, paired, phrases, referred, spelled
 
 READER = "inventory/proof/comware.py"
 PREFERENCES = ("20", "200", "200")
@@ -30,6 +31,20 @@ EXTERNAL = 150
 """Its own distance of OSPF's external routes."""
 ZONES = ("Local", "Trust", "DMZ", "Untrust", "Management")
 """Zones that are there without being made."""
+KEYED = {
+    ("ip", "vpn-instance"): ("description",),
+    ("pki", "domain"): ("undo crl check enable", "ca identifier", "certificate request", "public-key"),
+    ("ipsec", "transform-set"): ("encapsulation-mode", "protocol esp", "esp encryption-algorithm", "esp authentication-algorithm"),
+    ("ipsec", "profile"): ("transform-set", "ike-profile", "ikev2-profile"),
+    ("ike", "proposal"): ("authentication-method", "encryption-algorithm", "authentication-algorithm", "dh"),
+    ("ike", "profile"): ("certificate domain", "exchange-mode", "local-identity address", "match remote identity address",
+                         "proposal"),
+    ("ikev2", "proposal"): ("encryption", "integrity", "dh", "prf"),
+    ("ikev2", "policy"): ("match vrf name", "proposal"),
+    ("ikev2", "profile"): ("authentication-method local", "authentication-method remote", "keychain", "identity local address",
+                           "match vrf name", "match remote identity address"),
+}  # fmt: skip
+"""Views of what encrypts lines, and what may stand there."""
 TIMERS = {"min-transmit-interval": "transmit-interval", "min-receive-interval": "receive-interval",
           "detect-multiplier": "detect-multiplier"}  # fmt: skip
 _PLAIN = re.compile(
@@ -38,7 +53,7 @@ _PLAIN = re.compile(
 )
 _PLAIN_VIEWS = re.compile(
     r"^(acl (ipv6 )?basic \S+|line (vty|class|con|aux)[\w ]*|role name \S+|local-user \S+ class manage|ssl client-policy \S+|"
-    r"ip vpn-instance management|domain (name )?\S+|user-group \S+)$"
+    r"domain (name )?\S+|user-group \S+)$"
 )
 _PLAIN_BELOW = re.compile(
     r"^(description .*|rule .*|step \d+|authentication-mode scheme|protocol inbound ssh|idle-timeout .*|user-role .*|password hash .*|"
@@ -75,6 +90,9 @@ class _Reader(Draft[Port]):
         self.settings = [Setting((kind, "forwarding"), 1) for kind in ("ip", "ipv6")]
         self.zones: dict[str, list[str]] = {zone: [] for zone in ZONES}
         self.groups: dict[str, tuple[int, Block, list[str]]] = {}
+        self.keyed: dict[tuple[str, str, str], Phrases] = {}
+        self.keys: dict[str, dict[str, Phrases]] = {}
+        """Keychain → address of the other end → what is said of it."""
         self.loose = False
         self.intrazone: tuple[bool, int] = (False, 0)
         self.rules: list[_Rule] = []
@@ -93,6 +111,17 @@ class _Reader(Draft[Port]):
                 self.intrazone = (True, block.line)
             case ("interface", name):
                 self._interface(name, block)
+            case ("interface", name, "mode", "gre"):
+                self.tunnels[name] = Tunnel(block.line)
+                self._interface(name, block)
+            case (one, two, name, *_) if (one, two) in KEYED:
+                self.keyed[one, two, name] = phrases(block, *KEYED[one, two])
+            case ("ikev2", "keychain", name):
+                for below in block.below:
+                    if below.words[:1] != ("peer",):
+                        raise Unknown(below.line, " ".join(below.words))
+                    said = phrases(below, "address", "pre-shared-key plaintext", "pre-shared-key ciphertext")
+                    self.keys[name] = {**self.keys.get(name, {}), said["address"][0]: said}
             case ("object-group", "ip" | "ipv6" as kind, "address", name):
                 if name in self.groups:
                     raise Unknown(block.line, f"a second group {name}")
@@ -147,9 +176,27 @@ class _Reader(Draft[Port]):
                 case (("ospf" | "ospfv3"), *_):
                     pass  # when the processes are known
                 case _:
-                    raise Unknown(below.line, " ".join(below.words))
+                    if physical not in self.tunnels or not self._tunnel(self.tunnels[physical], below):
+                        raise Unknown(below.line, " ".join(below.words))
 
         each(block.below, take, self.faults)
+
+    def _tunnel(self, tunnel: Tunnel, block: Block) -> bool:
+        """Take a line of a tunnel; False: it is none."""
+        match block.words:
+            case ("mtu", _) | ("tcp", "mss", _):
+                pass
+            case ("source", physical):
+                tunnel.source = physical
+            case ("destination", address):
+                tunnel.far = address
+            case ("tunnel", "vpn-instance", instance):
+                tunnel.instance = instance
+            case ("tunnel", "protection", "ipsec", "profile", name):
+                tunnel.profile, tunnel.line = name, block.line
+            case _:
+                return False
+        return True
 
     # The rest
 
@@ -160,7 +207,9 @@ class _Reader(Draft[Port]):
                 return
             case ("security-zone", "intra-zone", "default", "permit"):
                 return
-            case ("interface", name):
+            case (one, two, _, *_) if (one, two) in KEYED or two == "keychain":
+                return
+            case ("interface", name, *_):
                 port = self.ports.get(name)
                 if port:  # else it is among the faults already
                     each(block.below, partial(self._ospf_of, port), self.faults)
@@ -429,6 +478,54 @@ class _Reader(Draft[Port]):
 
     # Put together
 
+    def shield(self, tunnel: Tunnel) -> tuple[Shield, str]:
+        profile = self.keyed["ipsec", "profile", tunnel.profile]
+        kinds = [kind for kind in ("ike", "ikev2") if f"{kind}-profile" in profile]
+        if len(kinds) != 1:
+            raise Unknown(tunnel.line, f"profile {tunnel.profile}: one version of IKE is computed")
+        peer = self.keyed[kinds[0], "profile", profile[f"{kinds[0]}-profile"][0]]
+        esp = self.keyed["ipsec", "transform-set", profile["transform-set"][0]]
+        self.keyed["ip", "vpn-instance", tunnel.instance]
+        to = peer["match remote identity address"]
+        if to[:2] not in ((tunnel.far,), (tunnel.far, "255.255.255.255"), (tunnel.far, "32")):
+            raise Unknown(tunnel.line, f"profile {tunnel.profile} speaks to {to[0]}")
+        made = self._first(peer, tunnel) if kinds[0] == "ike" else self._second(peer, tunnel)
+        version, proof, cipher, digest, group, secret = made
+        return Shield(
+            version, proof, cipher, digest, group, _algorithm(esp["esp encryption-algorithm"][0]),
+            _algorithm(esp["esp authentication-algorithm"][0]), next(iter(esp.get("encapsulation-mode", ())), "tunnel"),
+        ), secret  # fmt: skip
+
+    def _first(self, peer: Phrases, tunnel: Tunnel) -> tuple[str, str, str, str, str, str]:
+        """IKEv1: version, proof, cipher, digest, group, secret."""
+        if peer["match remote identity address"][-2:] != ("vpn-instance", tunnel.instance):
+            raise Unknown(tunnel.line, f"the IKE profile of {tunnel.profile} is not for instance {tunnel.instance}")
+        ike = self.keyed["ike", "proposal", peer["proposal"][0]]
+        proof = next(iter(ike.get("authentication-method", ("pre-share",))))
+        envelope = proof == "sm2-de" and peer.get("exchange-mode") == ("gm-main",)
+        if envelope:
+            self.keyed["pki", "domain", peer["certificate domain"][0]]
+        group = "" if envelope else next(iter(ike.get("dh", ("group1",)))).removeprefix("group")
+        cipher, digest = (_algorithm(ike[f"{what}-algorithm"][0]) for what in ("encryption", "authentication"))
+        return "1", "certificate" if envelope else proof, cipher, digest, group, "-"
+
+    def _second(self, peer: Phrases, tunnel: Tunnel) -> tuple[str, str, str, str, str, str]:
+        """IKEv2, likewise. Its proposal is that of the policy for the instance."""
+        policies = [
+            said for (_, what, _), said in self.keyed.items()
+            if what == "policy" and said.get("match vrf name") == (tunnel.instance,)
+        ]  # fmt: skip
+        if len(policies) != 1 or peer.get("match vrf name") != (tunnel.instance,):
+            raise Unknown(tunnel.line, f"no IKEv2 policy, or no profile, is for instance {tunnel.instance}")
+        ike = self.keyed["ikev2", "proposal", policies[0]["proposal"][0]]
+        proofs = {peer[f"authentication-method {side}"][0] for side in ("local", "remote")}
+        proof = {"pre-share": "secret"}.get("+".join(sorted(proofs)), "+".join(sorted(proofs)))
+        key = self.keys[peer["keychain"][0]][tunnel.far] if "keychain" in peer else {}
+        secret = next((referred(words[0]) for head, words in key.items() if head.startswith("pre-shared-key")), "-")
+        digests = {_algorithm(ike[what][0]) for what in ("integrity", "prf")}
+        cipher = _algorithm(ike["encryption"][0])
+        return "2", proof, cipher, "+".join(sorted(digests)), ike["dh"][0].removeprefix("group"), secret
+
     def ruleset(self, end: int) -> nftables.Ruleset:
         """The security policies of both families and the zones."""
         if not self.policies:
@@ -469,6 +566,12 @@ class _Reader(Draft[Port]):
 
     def _side(self, zones: Iterable[str]) -> tuple[str, ...]:
         return tuple(sorted({name for zone in zones for name in self.zones[zone]}))
+
+
+def _algorithm(word: str) -> str:
+    """An algorithm as the proof calls it; one that it does not know as Comware does."""
+    known = {"aes-cbc-256": "aes-256", "sha256": "sha-256", "sm4-cbc": "sm4"}
+    return known.get(word, word)
 
 
 def _service(words: Sequence[str], family: int, line: int) -> tuple[Match, ...]:

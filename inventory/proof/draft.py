@@ -15,6 +15,7 @@ from inventory.proof import frr, interval, nftables
 from inventory.proof.blocks import Block, Unknown, each, parse, refuse
 from inventory.proof.frr import Setting
 from inventory.proof.reading import Reading
+from inventory.proof.shielding import Said, Shield
 from inventory.proof.words import leads
 
 OSPF4, OSPF6 = ("ip", "ospf"), ("ipv6", "ospf6")
@@ -32,6 +33,20 @@ class Port(msgspec.Struct):
     timers: tuple[Setting, ...] = ()
     """Of BFD sessions over it, where the vendor sets them there."""
     instance: str = ""
+
+
+class Tunnel(msgspec.Struct):
+    """A tunnel as it is configured."""
+
+    line: int
+    source: str = ""
+    """The interface that it goes over, as the device calls it."""
+    far: str = ""
+    """Address of its other end."""
+    instance: str = ""
+    """Where that lies."""
+    profile: str = ""
+    """What encrypts it; empty: nothing does."""
 
 
 class Peer(msgspec.Struct):
@@ -60,6 +75,7 @@ class Draft(ABC, Generic[AnyPort]):
         self.hostname = ""
         self.settings: list[Setting] = []
         self.ports: dict[str, AnyPort] = {}
+        self.tunnels: dict[str, Tunnel] = {}
         self.processes: dict[int, tuple[str, frr.Ospf]] = {}
         self.lists: dict[tuple[int, str], list[frr.PrefixEntry]] = {}
         self.maps: dict[str, list[frr.Stanza]] = {}
@@ -81,6 +97,10 @@ class Draft(ABC, Generic[AnyPort]):
     def second(self, block: Block) -> None: ...
 
     @abstractmethod
+    def shield(self, tunnel: Tunnel) -> tuple[Shield, str]:
+        """What encrypts a tunnel, and the name of the ends' secret (`-` without one). Raises Unknown; LookupError: it is nowhere."""
+
+    @abstractmethod
     def ruleset(self, end: int) -> nftables.Ruleset:
         """What the device lets through; `end`: the last line of the text. Raises Unknown."""
 
@@ -90,6 +110,15 @@ class Draft(ABC, Generic[AnyPort]):
         self.faults.extend(faults)
         each(top, self.first, self.faults)
         each(top, self.second, self.faults)
+        for physical, tunnel in self.tunnels.items():
+            try:
+                self.shielded(physical, tunnel)
+            except Unknown as error:
+                self.faults.append(error)
+            except LookupError as error:
+                self.faults.append(Unknown(tunnel.line, f"{physical}: {error} is nowhere"))
+            except ValueError as error:
+                self.faults.append(Unknown(tunnel.line, f"{physical}: {error}"))
         end = source.count("\n") + 1
         if not top or top[-1].words != (closing,):
             self.faults.append(Unknown(end, f"the text does not end with `{closing}`: it is cut off"))
@@ -111,6 +140,20 @@ class Draft(ABC, Generic[AnyPort]):
         if name in {port.name for port in self.ports.values()}:
             raise Unknown(block.line, f"a second interface is described as {name}")
         return name
+
+    def shielded(self, physical: str, tunnel: Tunnel) -> None:
+        """A line as its tunnel protects it: a setting of the interface. Raises Unknown, LookupError."""
+        below = self.ports[tunnel.source]
+        if not below.instance or below.instance != tunnel.instance:
+            raise Unknown(tunnel.line, f"{physical} goes over {tunnel.source}, which is in another instance or in none")
+        if self.ports[physical].instance:
+            raise Unknown(tunnel.line, f"tunnel {physical} is in an instance: that is not computed")
+        if len(below.networks) != 1 or not leads(below.networks, tunnel.far):
+            raise Unknown(tunnel.line, f"{tunnel.far} is not at the other end of {tunnel.source}")
+        if tunnel.profile:
+            shield, secret = self.shield(tunnel)
+            said = Said(shield.suite(), below.networks[0], tunnel.far, secret, below.name)
+            self.ports[physical].settings.append(said.setting(tunnel.line))
 
     def process(self, family: int, process: str, router: str, line: int, external: int) -> None:
         """An OSPF process; `external`: the vendor's own distance of external routes. Raises Unknown on a second one of a family."""
@@ -173,7 +216,8 @@ class Draft(ABC, Generic[AnyPort]):
             if peer.bfd:
                 title = f"peer {address}"
                 # Else the session's timers are those of the interface that leads to the neighbour.
-                over = (port.timers for port in self.ports.values() if leads(port.networks, address))
+                here = (port for port in self.ports.values() if not port.instance)
+                over = (port.timers for port in here if leads(port.networks, address))
                 self.profiles[title] = peer.timers or next(over, ())
                 settings["bfd"] = Setting(("neighbor", address, "bfd", "profile", title), peer.bfd)
             found[address] = frr.Neighbour(

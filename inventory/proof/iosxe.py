@@ -14,10 +14,11 @@ import msgspec
 
 from inventory.proof import frr, nftables
 from inventory.proof.blocks import Block, Unknown, each
-from inventory.proof.draft import OSPF4, OSPF6, Draft, Peer, Port
+from inventory.proof.draft import OSPF4, OSPF6, Draft, Peer, Port, Tunnel
 from inventory.proof.frr import Setting
 from inventory.proof.reading import Reading
-from inventory.proof.words import area_number, canonical, mask_length, paired, spelled
+from inventory.proof.shielding import Shield
+from inventory.proof.words import Phrases, area_number, canonical, mask_length, paired, phrases, referred, spelled
 from inventory.proof.zonepairs import ZonePairs
 
 READER = "inventory/proof/iosxe.py"
@@ -25,6 +26,15 @@ APART = "GigabitEthernet0"
 """The management port: another plane forwards for it, which the firewall does not see."""
 EXTERNAL = 110
 """Its own distance of OSPF's external routes."""
+KEYED = {
+    ("ikev2", "proposal"): ("encryption", "integrity", "group", "prf"),
+    ("ikev2", "policy"): ("match fvrf", "proposal"),
+    ("ikev2", "profile"): ("match fvrf", "match identity remote address", "authentication remote", "authentication local",
+                           "keyring local"),
+    ("ipsec", "transform-set"): ("mode",),
+    ("ipsec", "profile"): ("set transform-set", "set ikev2-profile"),
+}  # fmt: skip
+"""Sections of `crypto` with what may stand there."""
 _PLAIN = re.compile(
     r"^(version|service|aaa (new-model|authentication|authorization|accounting|session-id)|enable secret|username|clock|boot|"
     r"ip domain|ip name-server|ntp server|logging|snmp-server (group|view|user|host)|no ip http|ip ssh|no service|"
@@ -55,6 +65,11 @@ class _Reader(Draft[_Port]):
         super().__init__(file, faults)
         self.settings = [Setting(("ip", "forwarding"), 1)]  # IOS-XE routes IPv4 unless told not to
         self.zones = ZonePairs(file, faults)
+        self.instances: set[str] = set()
+        self.keyed: dict[tuple[str, str, str], Phrases] = {}
+        """What `crypto` says; behind "" what stands in the line itself."""
+        self.keys: dict[str, dict[str, Phrases]] = {}
+        """Keyring → address of the other end → what is said of it."""
         self.handed = ""
         """The AS whose routes OSPF may take."""
         self.default4 = True
@@ -78,6 +93,10 @@ class _Reader(Draft[_Port]):
                 self._interface(name, block)
             case ("zone", "security", name):
                 self.zones.zones[name] = block.line
+            case ("vrf", "definition", name):
+                self.instances.add(name)
+            case ("crypto", *rest):
+                self._crypto(rest, block)
             case ("router", "ospf", process):
                 self._process(4, process, block)
             case ("ipv6", "router", "ospf", process):
@@ -91,6 +110,36 @@ class _Reader(Draft[_Port]):
             case ("policy-map", "type", "inspect", name):
                 self.zones.read_policy(name, block)
 
+    def _crypto(self, words: Sequence[str], block: Block) -> None:
+        match words:
+            case ["ikev2", "keyring", name]:
+                for below in block.below:
+                    if below.words[:1] != ("peer",):
+                        raise Unknown(below.line, " ".join(below.words))
+                    said = phrases(below, "address", "pre-shared-key")
+                    self.keys[name] = {**self.keys.get(name, {}), said["address"][0]: said}
+            case [one, two, name, *transforms] if (one, two) in KEYED:
+                self.keyed[one, two, name] = {"": tuple(transforms), **phrases(block, *KEYED[one, two])}
+            case _:
+                raise Unknown(block.line, f"crypto {' '.join(words)}")
+
+    def _tunnel(self, tunnel: Tunnel, block: Block) -> bool:
+        """Take a line of a tunnel; False: it is none."""
+        match block.words:
+            case ("ip" | "ipv6", "mtu", _) | ("ip", "tcp", "adjust-mss", _) | ("tunnel", "mode", "gre", "ip"):
+                pass
+            case ("tunnel", "source", physical):
+                tunnel.source = physical
+            case ("tunnel", "destination", address):
+                tunnel.far = address
+            case ("tunnel", "vrf", instance):
+                tunnel.instance = instance
+            case ("tunnel", "protection", "ipsec", "profile", name):
+                tunnel.profile, tunnel.line = name, block.line
+            case _:
+                return False
+        return True
+
     def _process(self, family: int, process: str, block: Block) -> None:
         routers = [below.words[1] for below in block.below if below.words[:1] == ("router-id",)]
         self.process(family, process, routers[0] if routers else "", block.line, EXTERNAL)
@@ -98,6 +147,9 @@ class _Reader(Draft[_Port]):
     def _interface(self, physical: str, block: Block) -> None:
         name = self.described(physical, block)
         port = self.ports[physical] = _Port(name, block.line)
+        tunnel = Tunnel(block.line) if physical.startswith("Tunnel") else None
+        if tunnel:
+            self.tunnels[physical] = tunnel
         said = {below.words for below in block.below}
         if "." in physical and not any(words[:2] == ("encapsulation", "dot1Q") for words in said):
             raise Unknown(block.line, f"subinterface {physical} has no VLAN: nothing passes it")
@@ -132,7 +184,8 @@ class _Reader(Draft[_Port]):
                 case ("ip" | "ipv6", "ospf", *_):
                     pass  # when the processes are known
                 case _:
-                    raise Unknown(below.line, " ".join(below.words))
+                    if tunnel is None or not self._tunnel(tunnel, below):
+                        raise Unknown(below.line, " ".join(below.words))
 
         each(block.below, take, self.faults)
 
@@ -143,7 +196,7 @@ class _Reader(Draft[_Port]):
         match block.words:
             case ("hostname", _) | ("ipv6", "unicast-routing") | ("no", "ip", "routing") | ("zone", "security", _):
                 return
-            case ("ip", "access-list", *_) | ("ipv6", "access-list", _) | ("class-map" | "policy-map", *_):
+            case ("ip", "access-list", *_) | ("ipv6", "access-list", _) | ("class-map" | "policy-map" | "crypto", *_):
                 return
             case ("interface", name):
                 port = self.ports.get(name)
@@ -187,8 +240,8 @@ class _Reader(Draft[_Port]):
                 raise Unknown(below.line, f"zone {port.zone} is not defined")
         if block.words[1] == APART and not port.instance:
             raise Unknown(block.line, f"{APART} is in no instance: what comes in there would be forwarded")
-        if port.instance and port.zone:
-            raise Unknown(block.line, f"{port.name} is in an instance and in a zone: that is not computed")
+        if block.words[1] == APART and port.zone:
+            raise Unknown(block.line, f"{APART} is in a zone: the firewall does not see it")
         each(block.below, partial(self._ospf_of, port), self.faults)
         # IOS-XE's own cost of a port of 1 Gbit/s; `find` takes the first line that fits.
         port.settings += [Setting((*head, "cost", "1"), port.line) for head in (OSPF4, OSPF6)]
@@ -361,6 +414,36 @@ class _Reader(Draft[_Port]):
 
     # Put together
 
+    def shield(self, tunnel: Tunnel) -> tuple[Shield, str]:
+        protection = self.keyed["ipsec", "profile", tunnel.profile]
+        profile = self.keyed["ikev2", "profile", protection["set ikev2-profile"][0]]
+        esp = self.keyed["ipsec", "transform-set", protection["set transform-set"][0]]
+        policies = [
+            said for (_, what, _), said in self.keyed.items()
+            if what == "policy" and said.get("match fvrf") == (tunnel.instance,)
+        ]  # fmt: skip
+        if (
+            len(policies) != 1
+            or profile.get("match fvrf") != (tunnel.instance,)
+            or tunnel.instance not in self.instances
+        ):
+            raise Unknown(tunnel.line, f"no IKEv2 policy, or no profile, is for instance {tunnel.instance}")
+        if profile["match identity remote address"] != (tunnel.far, "255.255.255.255"):
+            raise Unknown(
+                tunnel.line, f"profile {tunnel.profile} speaks to {profile['match identity remote address'][0]}"
+            )
+        ike = self.keyed["ikev2", "proposal", policies[0]["proposal"][0]]
+        proofs = {profile[f"authentication {side}"][0] for side in ("remote", "local")}
+        proof = {"pre-share": "secret"}.get("+".join(sorted(proofs)), "+".join(sorted(proofs)))
+        key = self.keys[profile["keyring local"][0]][tunnel.far] if "keyring local" in profile else {}
+        digests = {_algorithm(words[0]) for head, words in ike.items() if head in ("integrity", "prf")}
+        known: dict[tuple[str, ...], tuple[str, str]] = {("esp-aes", "256", "esp-sha256-hmac"): ("aes-256", "sha-256")}
+        payload, seal = known.get(esp[""], ("+".join(esp[""]), ""))
+        return Shield(
+            "2", proof, _algorithm(ike["encryption"][0]), "+".join(sorted(digests)), ike["group"][0], payload, seal,
+            next(iter(esp.get("mode", ())), "tunnel"),
+        ), referred(key.get("pre-shared-key", ("",))[-1])  # fmt: skip
+
     def config(self, end: int) -> frr.Config:
         for family, (_, draft) in self.processes.items():
             for origin in draft.redistributes:
@@ -373,4 +456,10 @@ class _Reader(Draft[_Port]):
         """The zones and what goes between them."""
         members = {port.name: port.zone for port in self.ports.values() if port.zone}
         apart = tuple(port.name for physical, port in self.ports.items() if physical == APART)
-        return self.zones.ruleset(end, members, apart)
+        away = tuple(port.name for port in self.ports.values() if port.instance)
+        return self.zones.ruleset(end, members, apart, away)
+
+
+def _algorithm(word: str) -> str:
+    """An algorithm as the proof calls it; one that it does not know as IOS-XE does."""
+    return {"aes-cbc-256": "aes-256", "sha256": "sha-256"}.get(word, word)

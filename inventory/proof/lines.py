@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from inventory.proof import frr, interval, routes
+from inventory.proof import frr, interval, routes, shielding
 from inventory.proof.decide import World
 from inventory.proof.finding import Finding, Place
 from inventory.proof.routes import Address, Key, Path
@@ -34,6 +34,7 @@ def own(world: World, device: Device, reading: Reading, others: Mapping[str, Rea
         _static_needs(world, device, config, wrong)
         _ospf(device, config, others, _paired(world, device), wrong)
         _neighbours(world, device, config, others, wrong)
+        shielding.check(world.network, device, config, reading.nftables, wrong)
     return found
 
 

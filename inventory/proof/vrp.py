@@ -14,11 +14,12 @@ import msgspec
 
 from inventory.proof import frr, interval, nftables, zoned
 from inventory.proof.blocks import Block, Unknown, each
-from inventory.proof.draft import OSPF4, OSPF6, Draft, Peer, Port
+from inventory.proof.draft import OSPF4, OSPF6, Draft, Peer, Port, Tunnel
 from inventory.proof.frr import Setting
 from inventory.proof.nftables import Match
 from inventory.proof.reading import Reading
-from inventory.proof.words import area_number, canonical, mask_length, paired, spelled
+from inventory.proof.shielding import Shield
+from inventory.proof.words import Phrases, area_number, canonical, mask_length, paired, phrases, referred, spelled
 
 READER = "inventory/proof/vrp.py"
 PREFERENCES = ("20", "200", "200")
@@ -35,6 +36,16 @@ MANAGED: dict[str, tuple[tuple[str, int], ...]] = {
 """What `service-manage` decides before the security policy, once it is enabled on an interface."""
 BASIC = (("tcp", 179), ("udp", 3784), ("ospf", 0))
 """What passes unasked without `firewall packet-filter basic-protocol enable`."""
+KEYED = {
+    ("ip", "vpn-instance"): ("ipv4-family", "description"),
+    ("ipsec", "proposal"): ("encapsulation-mode", "transform", "esp authentication-algorithm", "esp encryption-algorithm"),
+    ("ipsec", "profile"): ("ike-peer", "proposal"),
+    ("ike", "proposal"): ("encryption-algorithm", "dh", "authentication-algorithm", "authentication-method",
+                          "integrity-algorithm", "prf"),
+    ("ike", "peer"): ("undo version 1", "undo version 2", "ike-proposal", "pre-shared-key", "certificate local-filename",
+                      "remote-address vpn-instance"),
+}  # fmt: skip
+"""Views of what encrypts lines, and what may stand there."""
 _PLAIN = re.compile(
     r"^(dns (resolve|server|domain)|ntp-service unicast-server|ssl policy \S+ type client|info-center|snmp-agent|"
     r"undo snmp-agent sys-info|undo telnet server enable|stelnet server enable|ssh (ipv6 )?server|undo http|"
@@ -80,6 +91,7 @@ class _Reader(Draft[_Port]):
         self.settings = [Setting(("ip", "forwarding"), 1)]  # VRP always forwards IPv4
         self.zones: dict[str, dict[str, int]] = {"local": {}, "trust": {}, "untrust": {}, "dmz": {}}
         self.sets: dict[str, tuple[Block, list[str]]] = {}
+        self.keyed: dict[tuple[str, str, str], Phrases] = {}
         self.bfd = False
         self.basic = False
         self.untracked: set[int] = set()
@@ -105,6 +117,8 @@ class _Reader(Draft[_Port]):
             case ("ip", "address-set", name, "type", "object"):
                 self.sets[name] = (block, [])
                 each(block.below, self._element, self.faults)
+            case (one, two, name) if (one, two) in KEYED:
+                self.keyed[one, two, name] = phrases(block, *KEYED[one, two])
             case ("ospf", process, "router-id", router):
                 self.process(4, process, router, block.line, EXTERNAL)
             case ("ospfv3", process):
@@ -127,6 +141,9 @@ class _Reader(Draft[_Port]):
         if "." in physical and not any(words[:2] == ("vlan-type", "dot1q") for words in said):
             raise Unknown(block.line, f"subinterface {physical} has no VLAN: nothing passes it")
         six = ("ipv6", "enable") in said
+        tunnel = Tunnel(block.line) if physical.startswith("Tunnel") else None
+        if tunnel:
+            self.tunnels[physical] = tunnel
 
         def take(below: Block) -> None:
             match below.words:
@@ -138,7 +155,8 @@ class _Reader(Draft[_Port]):
                 case ("ip", "address", "dhcp-alloc"):
                     pass
                 case ("ip", "address", address, mask, *more) if more in ([], ["sub"]):
-                    port.settings.append(Setting(("ip", "address", f"{address}/{mask_length(mask)}"), below.line))
+                    port.networks.append(f"{address}/{mask_length(mask)}")
+                    port.settings.append(Setting(("ip", "address", port.networks[-1]), below.line))
                 case ("ipv6", "address", address):
                     if six:
                         port.settings.append(Setting(("ipv6", "address", address.lower()), below.line))
@@ -155,9 +173,27 @@ class _Reader(Draft[_Port]):
                 case (("ospf" | "ospfv3"), *_):
                     pass  # when the processes are known
                 case _:
-                    raise Unknown(below.line, " ".join(below.words))
+                    if tunnel is None or not self._tunnel(tunnel, below):
+                        raise Unknown(below.line, " ".join(below.words))
 
         each(block.below, take, self.faults)
+        if tunnel is not None and ("tunnel-protocol", "gre") not in said:
+            raise Unknown(block.line, f"{physical}: tunnels other than GRE are not computed")
+
+    def _tunnel(self, tunnel: Tunnel, block: Block) -> bool:
+        """Take a line of a tunnel; False: it is none."""
+        match block.words:
+            case ("tunnel-protocol", "gre") | ("mtu", _) | ("tcp", "adjust-mss", _):
+                pass
+            case ("source", physical):
+                tunnel.source = physical
+            case ("destination", "vpn-instance", instance, address):
+                tunnel.instance, tunnel.far = instance, address
+            case ("ipsec", "profile", name):
+                tunnel.profile, tunnel.line = name, block.line
+            case _:
+                return False
+        return True
 
     # The rest
 
@@ -165,6 +201,8 @@ class _Reader(Draft[_Port]):
         text = " ".join(block.words)
         match block.words:
             case ("sysname", _) | ("ipv6",) | ("bfd",) | ("ip", "address-set", *_):
+                return
+            case (one, two, _) if (one, two) in KEYED:
                 return
             case ("firewall", "packet-filter", "basic-protocol", "enable"):
                 self.basic = True
@@ -454,6 +492,35 @@ class _Reader(Draft[_Port]):
 
     # Put together
 
+    def shield(self, tunnel: Tunnel) -> tuple[Shield, str]:
+        profile = self.keyed["ipsec", "profile", tunnel.profile]
+        peer = self.keyed["ike", "peer", profile["ike-peer"][0]]
+        ike = self.keyed["ike", "proposal", peer["ike-proposal"][0]]
+        esp = self.keyed["ipsec", "proposal", profile["proposal"][0]]
+        self.keyed["ip", "vpn-instance", tunnel.instance]
+        if peer["remote-address vpn-instance"] != (tunnel.instance, tunnel.far):
+            raise Unknown(
+                tunnel.line, f"profile {tunnel.profile} speaks to {' '.join(peer['remote-address vpn-instance'])}"
+            )
+        # Both versions are on unless one is turned off.
+        version = "".join(each for each in "12" if f"undo version {each}" not in peer)
+        proof = _first(ike, "authentication-method") or "pre-share"
+        secret = "-"
+        if proof == "pre-share":
+            secret = referred(_first(peer, "pre-shared-key"))
+        elif "certificate local-filename" not in peer:
+            raise Unknown(tunnel.line, f"peer {profile['ike-peer'][0]} has no certificate")
+        heads = ("integrity-algorithm", "prf") if version == "2" else ("authentication-algorithm",)
+        digests = {_plain(_first(ike, head).removeprefix("hmac-")) or "sha-256" for head in heads}
+        group = _first(ike, "dh").removeprefix("group") or ("" if proof == "digital-envelope" else "14")
+        return Shield(
+            version, {"pre-share": "secret", "digital-envelope": "certificate"}.get(proof, proof),
+            _plain(_first(ike, "encryption-algorithm")) or "aes-256", "+".join(sorted(digests)), group,
+            _plain(_first(esp, "esp encryption-algorithm")) or "aes-256",
+            _plain(_first(esp, "esp authentication-algorithm")) or "sha-256",
+            _first(esp, "encapsulation-mode") or "tunnel",
+        ), secret  # fmt: skip
+
     def config(self, end: int) -> frr.Config:
         config = super().config(end)
         if config.bgp:
@@ -526,6 +593,16 @@ class _Reader(Draft[_Port]):
 
     def _side(self, zones: Iterable[str]) -> tuple[str, ...]:
         return tuple(sorted({name for zone in zones for name in self.zones[zone]}))
+
+
+def _first(said: Phrases, words: str) -> str:
+    """The first word behind `words`; empty: they are not said."""
+    return next(iter(said.get(words, ())), "")
+
+
+def _plain(algorithm: str) -> str:
+    """`sha2-256` as the proof calls it; other algorithms as VRP does."""
+    return algorithm.replace("sha2-", "sha-")
 
 
 def _service(words: Sequence[str], line: int) -> tuple[Match, ...]:

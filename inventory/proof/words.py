@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Sequence
 
 from inventory.proof import interval
-from inventory.proof.blocks import Unknown
+from inventory.proof.blocks import Block, Unknown
 
 
 def paired(words: Sequence[str], known: set[str], line: int) -> dict[str, str]:
@@ -15,6 +15,28 @@ def paired(words: Sequence[str], known: set[str], line: int) -> dict[str, str]:
     if len(words) % 2 or set(found) - known:
         raise Unknown(line, " ".join(words))
     return found
+
+
+Phrases = dict[str, tuple[str, ...]]
+"""The words that a line begins with → the rest of it."""
+
+
+def phrases(block: Block, *known: str) -> Phrases:
+    """What stands below a line: the words that a line begins with, each once → the rest of it. Raises Unknown."""
+    found: Phrases = {}
+    for below in block.below:
+        text = " ".join(below.words)
+        begins = max((each for each in known if f"{text} ".startswith(f"{each} ")), key=len, default="")
+        if not begins or begins in found or below.below:
+            raise Unknown(below.line, text)
+        found[begins] = below.words[len(begins.split()) :]
+    return found
+
+
+def referred(word: str) -> str:
+    """The name of the secret that a word refers to; `-` for any other word."""
+    name = word.removeprefix("@secret:").removesuffix("@")
+    return name if word == f"@secret:{name}@" else "-"
 
 
 def mask_length(mask: str) -> int:

@@ -160,13 +160,19 @@ class ZonePairs:
 
     # Put together
 
-    def ruleset(self, end: int, members: Mapping[str, str], apart: Sequence[str]) -> nftables.Ruleset:
-        """The zone pairs as chains. `members`: interface → zone; `apart`: interfaces that the firewall does not see."""
+    def ruleset(
+        self, end: int, members: Mapping[str, str], apart: Sequence[str], away: Sequence[str]
+    ) -> nftables.Ruleset:  # fmt: skip
+        """The zone pairs as chains. `members`: interface → zone; `apart`: interfaces that the firewall does not see; `away`: those
+        of instances, which lead nowhere else."""
         line = min((pair.line for pair in self.pairs), default=1)
         inside = {zone: [name for name, of in members.items() if of == zone] for zone in self.zones}
         held = [name for names in inside.values() for name in names]
         self._answers()
-        chains = {hook: list(self._chain(hook, line, inside, held, apart)) for hook in ("input", "forward")}
+        chains = {
+            "input": list(self._chain("input", line, inside, held, apart)),
+            "forward": list(self._chain("forward", line, inside, held, sorted({*apart, *away}))),
+        }
         return zoned.ruleset(
             self.file, (line, end), self.sets, chains, ("drop", line), (4, 6) if self._passing() else ()
         )

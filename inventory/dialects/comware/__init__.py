@@ -45,7 +45,7 @@ def files(intent: Intent) -> list[File]:
     if intent.device.dialect != "comware" or routing is None or filter is None or administration is None:
         return []
     model = models("comware")[intent.device.model]
-    names = {port.name: model.interface(port.kind, port.peer, port.rank, port.number) for port in intent.ports}
+    names = zoned.interfaces(intent, model)
     policies = zoned.policies(intent, filter)
     policies.insert(1, Policy("base.management", "base:management", ("Management",), (LOCAL,), services=MANAGED))
     text = fill(
@@ -66,6 +66,8 @@ def files(intent: Intent) -> list[File]:
         sets=filter.sets,
         object=_object,
         rules={family: _rules(policies, family) for family in (4, 6)},
+        suites=zoned.suites(intent),
+        reference=secret.reference,
         time=intent.time,
         resolver=intent.resolver,
         administration=administration,

@@ -13,6 +13,95 @@ from inventory.dialects.terminal import takes
 
 sets, switch = partial(terminal.sets, undo="undo"), partial(terminal.switch, undo="undo")
 
+_KEYS = (
+    Effect("", r"ip vpn-instance \S+", enters="instance"),
+    Effect(
+        "",
+        r"undo ip vpn-instance (\S+)",
+        writes="",
+        drops=r"ip vpn-instance \1",
+        idle=r"(ip binding|tunnel) vpn-instance \1|match .* vpn-instance \1|match vrf name \1",
+    ),
+    Effect("", r"pki domain \S+", enters="pki"),
+    Effect("", r"undo pki domain (\S+)", writes="", drops=r"pki domain \1", idle=r"certificate domain \1"),
+    Effect("pki", "undo crl check enable"),
+    takes("pki", "crl check enable", "undo crl check enable"),
+    Effect("", r"ipsec transform-set \S+", enters="esp"),
+    Effect("", r"undo ipsec transform-set (\S+)", writes="", drops=r"ipsec transform-set \1", idle=r"transform-set \1"),
+    *sets("esp", "encapsulation-mode", r"\S+"),
+    *sets("esp", "esp (authentication-algorithm|encryption-algorithm)", r"\S+"),
+    Effect("", r"ike proposal \d+", enters="ike"),
+    Effect("", r"undo ike proposal (\d+)", writes="", drops=r"ike proposal \1", idle=r"proposal \1"),
+    *(
+        effect
+        for words in ("authentication-method", "encryption-algorithm", "authentication-algorithm", "dh")
+        for effect in sets("ike", words, r"\S+")
+    ),
+    Effect("", r"ikev2 proposal \S+", enters="ikev2"),
+    Effect("", r"undo ikev2 proposal (\S+)", writes="", drops=r"ikev2 proposal \1", idle=r"proposal \1"),
+    *(effect for words in ("encryption", "integrity", "dh", "prf") for effect in sets("ikev2", words, r"\S+")),
+    Effect("", r"ikev2 policy \S+", enters="ikev2 policy"),
+    Effect("", r"undo ikev2 policy (\S+)", writes="", drops=r"ikev2 policy \1"),
+    Effect("ikev2 policy", r"proposal (\S+)", needs=(r"ikev2 proposal \1",)),
+    takes("ikev2 policy", r"undo proposal (\S+)", r"proposal \1"),
+    *(
+        effect
+        for mode in ("ikev2 policy", "ikev2 profile")
+        for effect in (
+            Effect(mode, r"match vrf name (\S+)", erases=("match vrf",), needs=(r"ip vpn-instance \1",)),
+            takes(mode, "undo match vrf", "match vrf"),
+        )
+    ),
+    Effect("", r"ike profile \S+", enters="ike profile"),
+    Effect("", r"undo ike profile (\S+)", writes="", drops=r"ike profile \1", idle=r"ike-profile \1"),
+    Effect("ike profile", r"certificate domain (\S+)", needs=(r"pki domain \1",)),
+    takes("ike profile", r"undo certificate domain (\S+)", r"certificate domain \1"),
+    *sets("ike profile", "exchange-mode", r"\S+"),
+    *sets("ike profile", "local-identity", r"address \S+"),
+    Effect(
+        "ike profile",
+        r"match remote identity address \S+ \S+ vpn-instance (\S+)",
+        needs=(r"ip vpn-instance \1",),
+    ),
+    takes("ike profile", r"undo (match remote identity address .+)", r"\1"),
+    Effect("ike profile", r"proposal (\d+)", erases=("proposal",), needs=(r"ike proposal \1",)),
+    takes("ike profile", "undo proposal", "proposal"),
+    Effect("", r"ikev2 keychain \S+", enters="chain"),
+    Effect("", r"undo ikev2 keychain (\S+)", writes="", drops=r"ikev2 keychain \1", idle=r"keychain \1"),
+    Effect("chain", r"peer \S+", enters="chain peer"),
+    Effect("chain", r"undo peer (\S+)", writes="", drops=r"peer \1"),
+    Effect("chain peer", r"address \S+ \S+", erases=("address",)),
+    takes("chain peer", "undo address", "address"),
+    Effect("", r"ikev2 profile \S+", enters="ikev2 profile"),
+    Effect("", r"undo ikev2 profile (\S+)", writes="", drops=r"ikev2 profile \1", idle=r"ikev2-profile \1"),
+    *sets("ikev2 profile", "authentication-method (local|remote)", r"\S+"),
+    Effect("ikev2 profile", r"keychain (\S+)", erases=("keychain",), needs=(r"ikev2 keychain \1",)),
+    takes("ikev2 profile", "undo keychain", "keychain"),
+    *sets("ikev2 profile", "identity local", r"address \S+"),
+    Effect("ikev2 profile", r"match remote identity address \S+ \S+"),
+    takes("ikev2 profile", r"undo (match remote identity address .+)", r"\1"),
+    Effect("", r"ipsec profile \S+ isakmp", enters="profile"),
+    Effect(
+        "",
+        r"undo ipsec profile (\S+)",
+        writes="",
+        drops=r"ipsec profile \1 isakmp",
+        idle=r"tunnel protection ipsec profile \1",
+    ),
+    *(
+        effect
+        for words, what in (
+            ("transform-set", "ipsec transform-set"),
+            ("ike-profile", "ike profile"),
+            ("ikev2-profile", "ikev2 profile"),
+        )
+        for effect in (
+            Effect("profile", rf"{words} (\S+)", erases=(words,), needs=(rf"{what} \1",)),
+            takes("profile", f"undo {words}", words),
+        )
+    ),
+)
+
 _TOP = (
     Effect("", r"sysname \S+", erases=("sysname",)),
     takes("", "undo sysname", "sysname"),
@@ -35,8 +124,8 @@ _TOP = (
     Effect("group", r"(\d+) network (.+)", erases=(r"\1 network",)),
     takes("group", r"undo (\d+)", r"\1", needs=(r"\1",)),
     *sets("group", "description"),
-    Effect("", r"interface \S+", enters="interface"),
-    Effect("", r"undo interface (\S+[.]\d+|LoopBack\d+)", writes="", drops=r"interface \1"),
+    Effect("", r"interface \S+( mode gre)?", enters="interface"),
+    Effect("", r"undo interface (\S+[.]\d+|LoopBack\d+|Tunnel\d+)", writes="", drops=r"interface \1( mode gre)?"),
     Effect("", r"security-zone name (?:Local|Trust|DMZ|Untrust|Management)", enters="factory zone"),
     Effect("", r"security-zone name \S+", enters="zone"),
     Effect(
@@ -153,8 +242,37 @@ _INTERFACE = (
     Effect("interface", r"vlan-type dot1q vid \d+", erases=("vlan-type dot1q vid",)),
     takes("interface", "undo vlan-type dot1q vid", "vlan-type dot1q vid"),
     # It takes the addresses with it.
-    Effect("interface", r"ip binding vpn-instance \S+", erases=("ip binding", "ip address", "ipv6 address")),
-    takes("interface", "undo ip binding vpn-instance", "ip binding"),
+    Effect("interface", "ip binding vpn-instance management", erases=("ip binding", "ip address", "ipv6 address")),
+    Effect(
+        "interface",
+        r"ip binding vpn-instance (\S+)",
+        erases=("ip binding", "ip address", "ipv6 address"),
+        needs=(r"ip vpn-instance \1",),
+    ),
+    Effect(
+        "interface",
+        "undo ip binding vpn-instance",
+        writes="",
+        erases=("ip binding", "ip address", "ipv6 address"),
+    ),
+    *sets("interface", "mtu", r"\d+"),
+    *sets("interface", "tcp mss", r"\d+"),
+    *sets("interface", "source", r"\S+"),
+    *sets("interface", "destination", r"\S+"),
+    Effect(
+        "interface",
+        r"tunnel vpn-instance (\S+)",
+        erases=("tunnel vpn-instance",),
+        needs=(r"ip vpn-instance \1",),
+    ),
+    takes("interface", "undo tunnel vpn-instance", "tunnel vpn-instance"),
+    Effect(
+        "interface",
+        r"tunnel protection ipsec profile (\S+)",
+        erases=("tunnel protection",),
+        needs=(r"ipsec profile \1 isakmp",),
+    ),
+    takes("interface", "undo tunnel protection ipsec profile", "tunnel protection"),
     Effect("interface", r"ip address (dhcp-alloc|\S+ \S+)", erases=("ip address",)),
     takes("interface", "undo ip address( dhcp-alloc)?", "ip address"),
     *switch("interface", r"ipv6 address (\S+)"),
@@ -223,7 +341,7 @@ _BGP = (
 )
 
 BEHAVIOUR = Behaviour(
-    effects=(*_TOP, *_INTERFACE, *_OSPF, *_BGP),
+    effects=(*_KEYS, *_TOP, *_INTERFACE, *_OSPF, *_BGP),
     leaves=frozenset({"quit"}),
     vanishing=frozenset({"interface", "family", "line", "security-policy", "factory zone"}),
 )

@@ -17,7 +17,55 @@ def line(form: str, remove: str = "undo {line}", **said: object) -> Rule:
     return Rule(form, remove=remove, **said)  # type: ignore[arg-type]
 
 
+_KEYS = (
+    line("ip vpn-instance {instance}", opens="instance", gives=("instance {instance}",)),
+    line("pki domain {domain}", opens="pki", gives=("pki domain {domain}",)),
+    line("undo crl check enable", "crl check enable", at="pki"),
+    line("ipsec transform-set {set}", opens="esp", gives=("transform-set {set}",)),
+    line("encapsulation-mode <mode>", "undo encapsulation-mode", at="esp"),
+    line("esp {what:authentication-algorithm|encryption-algorithm} <algorithm>", "undo esp {what}", at="esp"),
+    line("ike proposal {number}", opens="ike", gives=("ike proposal {number}",)),
+    line(
+        "{what:authentication-method|encryption-algorithm|authentication-algorithm|dh} <value>", "undo {what}", at="ike"
+    ),
+    line("ikev2 proposal {proposal}", opens="ikev2", gives=("ikev2 proposal {proposal}",)),
+    line("{what:encryption|integrity|dh|prf} <value>", "undo {what}", at="ikev2"),
+    line("ikev2 policy {policy}", opens="ikev2 policy"),
+    line("match vrf name <instance>", "undo match vrf", at="ikev2 policy", uses=("instance {instance}",)),
+    line("proposal {proposal}", at="ikev2 policy", uses=("ikev2 proposal {proposal}",)),
+    line("ike profile {partner}", opens="ike profile", gives=("ike profile {partner}",)),
+    line("certificate domain {domain}", at="ike profile", uses=("pki domain {domain}",)),
+    line("exchange-mode <mode>", "undo exchange-mode", at="ike profile"),
+    line("local-identity address <address>", "undo local-identity", at="ike profile"),
+    line(
+        "match remote identity address {address} {mask} vpn-instance {instance}",
+        at="ike profile",
+        uses=("instance {instance}",),
+    ),
+    line("proposal <number>", "undo proposal", at="ike profile", uses=("ike proposal {number}",)),
+    line("ikev2 keychain {chain}", opens="chain", gives=("keychain {chain}",)),
+    line("peer {peer}", at="chain", opens="chain peer"),
+    line("address <address> <mask>", "undo address", at="chain peer"),
+    line("ikev2 profile {partner}", opens="ikev2 profile", gives=("ikev2 profile {partner}",)),
+    line("authentication-method {side:local|remote} <how>", "undo authentication-method {side}", at="ikev2 profile"),
+    line("keychain <chain>", "undo keychain", at="ikev2 profile", uses=("keychain {chain}",)),
+    line("identity local address <address>", "undo identity local", at="ikev2 profile"),
+    line("match vrf name <instance>", "undo match vrf", at="ikev2 profile", uses=("instance {instance}",)),
+    line("match remote identity address {address} {mask}", at="ikev2 profile"),
+    line(
+        "ipsec profile {profile} isakmp",
+        "undo ipsec profile {profile}",
+        opens="profile",
+        gives=("ipsec profile {profile}",),
+    ),
+    line("transform-set <set>", "undo transform-set", at="profile", uses=("transform-set {set}",)),
+    line("ike-profile <partner>", "undo ike-profile", at="profile", uses=("ike profile {partner}",)),
+    line("ikev2-profile <partner>", "undo ikev2-profile", at="profile", uses=("ikev2 profile {partner}",)),
+)
+"""What encrypts lines. Secrets are compared by nobody."""
+
 _TOP = (
+    *_KEYS,
     line("sysname <name>", "undo sysname"),
     line("session state-machine mode <mode>", "undo session state-machine mode"),
     line("security-zone intra-zone default permit"),
@@ -30,6 +78,12 @@ _TOP = (
     line("{number:[0-9]+} network <object+>", "undo {number}", at="group", over=False, once="object {group} {object}"),
     line("description <text+>", "undo description", at="group"),
     line(r"interface {interface:\S+[.]\d+}", opens="interface", gives=("interface {interface}",)),
+    line(
+        r"interface {interface:Tunnel\d+} mode {mode}",
+        "undo interface {interface}",
+        opens="interface",
+        gives=("interface {interface}",),
+    ),
     line(r"interface {interface:LoopBack\d+}", opens="interface", gives=("interface {interface}",)),
     line("interface {interface}", "", opens="interface"),
     line("security-zone name {zone:Local|Trust|DMZ|Untrust|Management}", "", opens="factory zone"),
@@ -135,10 +189,30 @@ _TOP = (
 _INTERFACE = (
     line("description <text+>", "undo description", at="interface"),
     line("vlan-type dot1q vid <vlan>", "undo vlan-type dot1q vid", at="interface"),
-    line("ip binding vpn-instance <instance>", "undo ip binding vpn-instance", at="interface", over=False),
-    line("ip address dhcp-alloc", at="interface"),
-    line("ip address <address> <mask>", "undo ip address", at="interface"),
-    line("ipv6 address {address}", at="interface"),
+    line(
+        "ip binding vpn-instance <instance>",
+        "undo ip binding vpn-instance",
+        at="interface",
+        over=False,
+        sweeps=True,
+        gives=("instance of {interface}",),
+        uses=("instance {instance}",),
+    ),
+    line("ip address dhcp-alloc", at="interface", of="instance of {interface}"),
+    line("ip address <address> <mask>", "undo ip address", at="interface", of="instance of {interface}"),
+    line("mtu <bytes>", "undo mtu", at="interface"),
+    line("tcp mss <bytes>", "undo tcp mss", at="interface"),
+    # The table below the tunnel first: until then the line itself has the tunnel's addresses.
+    line("source <below>", "undo source", at="interface", uses=("interface {below}", "instance of {below}")),
+    line("destination <address>", "undo destination", at="interface"),
+    line("tunnel vpn-instance <instance>", "undo tunnel vpn-instance", at="interface", uses=("instance {instance}",)),
+    line(
+        "tunnel protection ipsec profile <profile>",
+        "undo tunnel protection ipsec profile",
+        at="interface",
+        uses=("ipsec profile {profile}",),
+    ),
+    line("ipv6 address {address}", at="interface", of="instance of {interface}"),
     line("shutdown", at="interface"),
     line(
         "bfd {what:min-transmit-interval|min-receive-interval|detect-multiplier} <value>",

@@ -13,7 +13,7 @@ from inventory.dialects.comware.behaviour import BEHAVIOUR
 from inventory.dialects.comware.rules import RULES
 from inventory.dialects.comware.session import TERMINAL
 
-_SECRET = re.compile(r" *(password (hash|cipher|simple) |snmp-agent usm-user )")
+_SECRET = re.compile(r" *(password (hash|cipher|simple) |pre-shared-key |snmp-agent usm-user )")
 """Lines that hold a secret: the device shows a hash, or enciphers it."""
 
 

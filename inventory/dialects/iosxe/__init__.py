@@ -17,7 +17,7 @@ from inventory.dialects.numbering import numbered
 from inventory.dialects.prefixlist import lists
 from inventory.dialects.spelling import mask, wildcard
 from inventory.dialects.template import fill
-from inventory.dialects.zoned import LOCAL, Policy
+from inventory.dialects.zoned import LINES, LOCAL, Policy
 from inventory.file import File
 from inventory.filtering import Filter
 from inventory.intent import Intent
@@ -31,7 +31,7 @@ OFFICERS = ("system-officer", "audit-officer", "security-officer")
 """Administrators whose rights do not overlap (GB/T 22239 8.1.5.1 to 8.1.5.3)."""
 PORTS = {
     "tcp": {"22": "22", "53": "domain", "80": "www", "179": "bgp", "514": "cmd"},
-    "udp": {"53": "domain", "123": "ntp", "161": "snmp", "514": "syslog"},
+    "udp": {"53": "domain", "123": "ntp", "161": "snmp", "500": "isakmp", "514": "syslog"},
 }  # fmt: skip
 """Ports that the device shows by their names."""
 TYPES = {"8": "echo", "128": "echo-request", "135": "nd-ns", "136": "nd-na"}
@@ -70,7 +70,7 @@ def files(intent: Intent) -> list[File]:
     if intent.device.dialect != "iosxe" or routing is None or filter is None or administration is None:
         return []
     model = models("iosxe")[intent.device.model]
-    names = {port.name: model.interface(port.kind, port.peer, port.rank, port.number) for port in intent.ports}
+    names = zoned.interfaces(intent, model)
     classes, access = _classes(intent, filter)
     text = fill(
         "iosxe/device.cfg.j2",
@@ -92,6 +92,8 @@ def files(intent: Intent) -> list[File]:
         classes=classes,
         access=access,
         pairs=list(_pairs(intent, filter)),
+        suites=zoned.suites(intent),
+        reference=secret.reference,
         time=intent.time,
         resolver=intent.resolver,
         administration=administration,
@@ -173,7 +175,7 @@ def _entries(policy: Policy, sources: tuple[str, ...], sets: dict[str, tuple[str
 def _protocol(protocol: str, family: int) -> str:
     if protocol == "icmpv6":
         return "icmp"
-    return "ospf" if protocol == "89" and family == 4 else protocol
+    return {"50": "esp", "89": "ospf"}.get(protocol, protocol) if family == 4 else protocol
 
 
 def _port(protocol: str, port: str) -> str:
@@ -188,6 +190,11 @@ def _pairs(intent: Intent, filter: Filter) -> Iterator[Pair]:
     names = [zone.name for zone in zoned.zones(intent)]
     for source in names:
         for target in (*names, LOCAL):
+            if LINES in (source, target) and target != LOCAL:
+                # Another instance: nothing leads there, and between two lines nothing may.
+                if source == target:
+                    yield Pair(source, target, (), "drop log")
+                continue
             if filter.forwards and target != LOCAL:
                 # Not inspected: the two ways of a connection may go over different routers. Inside a zone all passes anyway.
                 if target != source:

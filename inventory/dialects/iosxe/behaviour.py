@@ -8,11 +8,82 @@ from __future__ import annotations
 from inventory.console import Behaviour, Effect
 from inventory.dialects.terminal import sets, switch, takes
 
+_KEYS = (
+    Effect("", r"crypto ikev2 proposal \S+", enters="ikev2"),
+    Effect("", r"no crypto ikev2 proposal (\S+)", writes="", drops=r"crypto ikev2 proposal \1", idle=r"proposal \1"),
+    *(effect for words in ("encryption", "integrity", "group") for effect in sets("ikev2", words, r"\S+")),
+    Effect("", r"crypto ikev2 policy \S+", enters="ikev2 policy"),
+    Effect("", r"no crypto ikev2 policy (\S+)", writes="", drops=r"crypto ikev2 policy \1"),
+    Effect("ikev2 policy", r"proposal (\S+)", needs=(r"crypto ikev2 proposal \1",)),
+    takes("ikev2 policy", r"no proposal (\S+)", r"proposal \1"),
+    *(
+        effect
+        for mode in ("ikev2 policy", "ikev2 profile")
+        for effect in (
+            Effect(mode, r"match fvrf (\S+)", erases=("match fvrf",), needs=(r"vrf definition \1",)),
+            takes(mode, r"no match fvrf (\S+)", "match fvrf"),
+        )
+    ),
+    Effect("", r"crypto ikev2 keyring \S+", enters="ring"),
+    Effect("", r"no crypto ikev2 keyring (\S+)", writes="", drops=r"crypto ikev2 keyring \1", idle=r"keyring local \1"),
+    Effect("ring", r"peer \S+", enters="ring peer"),
+    Effect("ring", r"no peer (\S+)", writes="", drops=r"peer \1"),
+    *sets("ring peer", "address", r"\S+"),
+    Effect("", r"crypto ikev2 profile \S+", enters="ikev2 profile"),
+    Effect(
+        "",
+        r"no crypto ikev2 profile (\S+)",
+        writes="",
+        drops=r"crypto ikev2 profile \1",
+        idle=r"set ikev2-profile \1",
+    ),
+    *switch("ikev2 profile", r"match identity remote address (\S+) (\S+)"),
+    *sets("ikev2 profile", "authentication (remote|local)", r"\S+"),
+    Effect("ikev2 profile", r"keyring local (\S+)", erases=("keyring local",), needs=(r"crypto ikev2 keyring \1",)),
+    takes("ikev2 profile", "no keyring local", "keyring local"),
+    Effect(
+        "",
+        r"crypto ipsec transform-set (\S+) .+",
+        enters="esp",
+        instead=r"crypto ipsec transform-set \1 .*",
+    ),
+    Effect(
+        "",
+        r"no crypto ipsec transform-set (\S+)",
+        writes="",
+        drops=r"crypto ipsec transform-set \1 .*",
+        idle=r"set transform-set \1",
+    ),
+    *sets("esp", "mode", r"\S+"),
+    Effect("", r"crypto ipsec profile \S+", enters="profile"),
+    Effect(
+        "",
+        r"no crypto ipsec profile (\S+)",
+        writes="",
+        drops=r"crypto ipsec profile \1",
+        idle=r"tunnel protection ipsec profile \1",
+    ),
+    *(
+        effect
+        for words, what in (("transform-set", "crypto ipsec transform-set"), ("ikev2-profile", "crypto ikev2 profile"))
+        for effect in (
+            Effect("profile", rf"set {words} (\S+)", erases=(f"set {words}",), needs=(rf"{what} \1",)),
+            takes("profile", f"no set {words}", f"set {words}"),
+        )
+    ),
+)
+
 _TOP = (
     Effect("", r"hostname \S+", erases=("hostname",)),
     takes("", "no hostname", "hostname"),
     Effect("", r"vrf definition \S+", enters="vrf"),
-    Effect("", r"no vrf definition (\S+)", writes="", drops=r"vrf definition \1", idle=r"vrf forwarding \1"),
+    Effect(
+        "",
+        r"no vrf definition (\S+)",
+        writes="",
+        drops=r"vrf definition \1",
+        idle=r"(vrf forwarding|match fvrf|tunnel vrf) \1",
+    ),
     Effect("vrf", r"address-family (ipv4|ipv6)", enters="vrf family"),
     Effect("vrf", r"no address-family (ipv4|ipv6)", writes="", drops=r"address-family \1"),
     *switch("", "aaa new-model"),
@@ -76,7 +147,7 @@ _TOP = (
     takes("pair", r"no service-policy type inspect (\S+)", r"service-policy type inspect \1"),
     # Everything else
     Effect("", r"interface \S+", enters="interface"),
-    Effect("", r"no interface (\S+[.]\d+|Loopback\d+)", writes="", drops=r"interface \1"),
+    Effect("", r"no interface (\S+[.]\d+|Loopback\d+|Tunnel\d+)", writes="", drops=r"interface \1"),
     Effect("", r"router ospf \d+", enters="ospf"),
     Effect("", r"no router ospf (\d+)", writes="", drops=r"router ospf \1"),
     Effect("", r"ipv6 router ospf \d+", enters="ospf"),
@@ -155,8 +226,25 @@ _INTERFACE = (
     *sets("interface", "description"),
     *sets("interface", "encapsulation dot1Q", r"\d+"),
     # It takes the addresses with it.
-    Effect("interface", r"vrf forwarding \S+", erases=("vrf forwarding", "ip address", "ipv6 address")),
-    takes("interface", "no vrf forwarding", "vrf forwarding"),
+    Effect(
+        "interface",
+        r"vrf forwarding (\S+)",
+        erases=("vrf forwarding", "ip address", "ipv6 address"),
+        needs=(r"vrf definition \1",),
+    ),
+    Effect("interface", "no vrf forwarding", writes="", erases=("vrf forwarding", "ip address", "ipv6 address")),
+    *sets("interface", "(ip|ipv6) mtu", r"\d+"),
+    *sets("interface", "ip tcp adjust-mss", r"\d+"),
+    *sets("interface", "tunnel (source|destination)", r"\S+"),
+    Effect("interface", r"tunnel vrf (\S+)", erases=("tunnel vrf",), needs=(r"vrf definition \1",)),
+    takes("interface", "no tunnel vrf", "tunnel vrf"),
+    Effect(
+        "interface",
+        r"tunnel protection ipsec profile (\S+)",
+        erases=("tunnel protection",),
+        needs=(r"crypto ipsec profile \1",),
+    ),
+    takes("interface", "no tunnel protection ipsec profile", "tunnel protection"),
     Effect("interface", r"ip address (\S+ \S+|dhcp)", erases=("ip address",)),
     takes("interface", "no ip address", "ip address"),
     *switch("interface", r"ipv6 address (\S+)"),
@@ -233,7 +321,7 @@ _BGP = (
 )
 
 BEHAVIOUR = Behaviour(
-    effects=(*_TOP, *_ACTION, *_INTERFACE, *_OSPF, *_BGP),
+    effects=(*_KEYS, *_TOP, *_ACTION, *_INTERFACE, *_OSPF, *_BGP),
     leaves=frozenset({"exit", "exit-address-family"}),
     vanishing=frozenset({"interface", "family", "line"}),
 )

@@ -11,7 +11,35 @@ MANAGEMENT = "GigabitEthernet0"
 """The interface that reaches the device itself."""
 PEER = "neighbour {peer}"
 
+_KEYS = (
+    Rule("crypto ikev2 proposal {proposal}", opens="ikev2", gives=("ikev2 proposal {proposal}",)),
+    Rule("{what:encryption|integrity|group} <value>", at="ikev2", remove="no {what}"),
+    Rule("crypto ikev2 policy {policy}", opens="ikev2 policy"),
+    Rule("match fvrf <vrf>", at="ikev2 policy", uses=("vrf {vrf}",)),
+    Rule("proposal {proposal}", at="ikev2 policy", uses=("ikev2 proposal {proposal}",)),
+    Rule("crypto ikev2 keyring {ring}", opens="ring", gives=("keyring {ring}",)),
+    Rule("peer {peer}", at="ring", opens="ring peer"),
+    Rule("address <address>", at="ring peer", remove="no address"),
+    Rule("crypto ikev2 profile {partner}", opens="ikev2 profile", gives=("ikev2 profile {partner}",)),
+    Rule("match fvrf <vrf>", at="ikev2 profile", uses=("vrf {vrf}",)),
+    Rule("match identity remote address {address} {mask}", at="ikev2 profile"),
+    Rule("authentication {side:remote|local} <how>", at="ikev2 profile"),
+    Rule("keyring local <ring>", at="ikev2 profile", remove="no keyring local", uses=("keyring {ring}",)),
+    Rule(
+        "crypto ipsec transform-set {set} <transforms+>",
+        opens="esp",
+        remove="no crypto ipsec transform-set {set}",
+        gives=("transform-set {set}",),
+    ),
+    Rule("mode <mode>", at="esp", remove="no mode"),
+    Rule("crypto ipsec profile {profile}", opens="profile", gives=("ipsec profile {profile}",)),
+    Rule("set transform-set <set>", at="profile", remove="no set transform-set", uses=("transform-set {set}",)),
+    Rule("set ikev2-profile <partner>", at="profile", remove="no set ikev2-profile", uses=("ikev2 profile {partner}",)),
+)
+"""What encrypts lines. Secrets are compared by nobody."""
+
 _TOP = (
+    *_KEYS,
     Rule("hostname <name>", remove="no hostname"),
     Rule("vrf definition {vrf}", opens="vrf", gives=("vrf {vrf}",)),
     Rule("address-family {family}", at="vrf", opens="vrf family"),
@@ -43,6 +71,7 @@ _TOP = (
     ),
     Rule("service-policy type inspect <policy>", at="pair", over=False, uses=("policy-map {policy}",)),
     Rule("interface {interface:\\S+[.]\\d+}", opens="interface", gives=("interface {interface}",)),
+    Rule("interface {interface:Tunnel[0-9]+}", opens="interface", gives=("interface {interface}",)),
     Rule("interface {interface:Loopback[0-9]+}", opens="interface", gives=("interface {interface}",)),
     Rule("interface {interface}", opens="interface", remove=""),
     Rule("router ospf {process}", opens="ospf", gives=("ip ospf {process}",)),
@@ -114,16 +143,35 @@ _INTERFACE = (
         over=False,
         remove="no vrf forwarding",
         uses=("vrf {vrf}",),
+        sweeps=True,
         gives=("vrf of {interface}",),
     ),
     Rule(
         "ip address <address> <mask>",
         at="interface",
         remove="no ip address",
-        uses=("vlan of {interface}", "vrf of {interface}"),
+        uses=("vlan of {interface}",),
+        of="vrf of {interface}",
     ),
-    Rule("ip address dhcp", at="interface", remove="no ip address", uses=("vrf of {interface}",)),
-    Rule("ipv6 address {address}", at="interface", uses=("vlan of {interface}",)),
+    Rule("ip address dhcp", at="interface", remove="no ip address", of="vrf of {interface}"),
+    Rule("{family:ip|ipv6} mtu <bytes>", at="interface", remove="no {family} mtu"),
+    Rule("ip tcp adjust-mss <bytes>", at="interface", remove="no ip tcp adjust-mss"),
+    # The table below the tunnel first: until then the line itself has the tunnel's addresses.
+    Rule(
+        "tunnel source <below>",
+        at="interface",
+        remove="no tunnel source",
+        uses=("interface {below}", "vrf of {below}"),
+    ),
+    Rule("tunnel destination <address>", at="interface", remove="no tunnel destination"),
+    Rule("tunnel vrf <vrf>", at="interface", remove="no tunnel vrf", uses=("vrf {vrf}",)),
+    Rule(
+        "tunnel protection ipsec profile <profile>",
+        at="interface",
+        remove="no tunnel protection ipsec profile",
+        uses=("ipsec profile {profile}",),
+    ),
+    Rule("ipv6 address {address}", at="interface", uses=("vlan of {interface}",), of="vrf of {interface}"),
     Rule("ipv6 nd ra suppress all", at="interface"),
     Rule("no ip {what:redirects|proxy-arp|unreachables}", at="interface", remove="ip {what}"),
     Rule("zone-member security <zone>", at="interface", over=False, uses=("zone {zone}",)),

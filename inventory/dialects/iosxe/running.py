@@ -13,7 +13,7 @@ from inventory.dialects.iosxe.behaviour import BEHAVIOUR
 from inventory.dialects.iosxe.rules import RULES
 from inventory.dialects.iosxe.session import TERMINAL
 
-_SECRET = re.compile(r" *(secret \d|username |enable secret|snmp-server user )")
+_SECRET = re.compile(r" *(secret \d|pre-shared-key |username |enable secret|snmp-server user )")
 """Lines that hold a secret: the device shows a hash, or nothing at all."""
 _SIX = re.compile(r"(?<![\w.:-])[0-9A-F]*:[0-9A-F:]*(?=[/\s]|$)")
 

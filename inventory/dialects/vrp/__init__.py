@@ -46,7 +46,7 @@ def files(intent: Intent) -> list[File]:
     if intent.device.dialect != "vrp" or routing is None or filter is None or administration is None:
         return []
     model = models("vrp")[intent.device.model]
-    names = {port.name: model.interface(port.kind, port.peer, port.rank, port.number) for port in intent.ports}
+    names = zoned.interfaces(intent, model)
     text = fill(
         "vrp/device.cfg.j2",
         device=intent.device,
@@ -63,6 +63,8 @@ def files(intent: Intent) -> list[File]:
         zones=zoned.zones(intent),
         sets=filter.sets,
         policies=[policy(one) for one in zoned.policies(intent, filter)],
+        suites=zoned.suites(intent),
+        reference=secret.reference,
         time=intent.time,
         resolver=intent.resolver,
         administration=administration,

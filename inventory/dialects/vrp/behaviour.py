@@ -13,6 +13,50 @@ from inventory.dialects.terminal import takes
 
 sets, switch = partial(terminal.sets, undo="undo"), partial(terminal.switch, undo="undo")
 
+_KEYS = (
+    Effect("", r"ip vpn-instance \S+", enters="instance"),
+    Effect(
+        "",
+        r"undo ip vpn-instance (\S+)",
+        writes="",
+        drops=r"ip vpn-instance \1",
+        idle=r"ip binding vpn-instance \1|(remote-address|destination) vpn-instance \1 .*",
+    ),
+    *switch("instance", "ipv4-family"),
+    Effect("", r"ipsec proposal \S+", enters="esp"),
+    Effect("", r"undo ipsec proposal (\S+)", writes="", drops=r"ipsec proposal \1", idle=r"proposal \1"),
+    *sets("esp", "encapsulation-mode", r"\S+"),
+    *sets("esp", "esp (authentication-algorithm|encryption-algorithm)", r"\S+"),
+    Effect("", r"ike proposal \d+", enters="ike"),
+    Effect("", r"undo ike proposal (\d+)", writes="", drops=r"ike proposal \1", idle=r"ike-proposal \1"),
+    *(
+        effect
+        for words in ("encryption-algorithm", "dh", "authentication-algorithm", "authentication-method", "prf")
+        for effect in sets("ike", words, r"\S+")
+    ),
+    *sets("ike", "integrity-algorithm", r"\S+"),
+    Effect("", r"ike peer \S+", enters="partner"),
+    Effect("", r"undo ike peer (\S+)", writes="", drops=r"ike peer \1", idle=r"ike-peer \1"),
+    Effect("partner", r"undo version [12]"),
+    takes("partner", r"version ([12])", r"undo version \1"),
+    Effect("partner", r"ike-proposal (\d+)", erases=("ike-proposal",), needs=(r"ike proposal \1",)),
+    takes("partner", "undo ike-proposal", "ike-proposal"),
+    *sets("partner", "certificate local-filename", r"\S+"),
+    Effect(
+        "partner",
+        r"remote-address vpn-instance (\S+) \S+",
+        erases=("remote-address",),
+        needs=(r"ip vpn-instance \1",),
+    ),
+    takes("partner", "undo remote-address", "remote-address"),
+    Effect("", r"ipsec profile \S+", enters="profile"),
+    Effect("", r"undo ipsec profile (\S+)", writes="", drops=r"ipsec profile \1", idle=r"ipsec profile \1"),
+    Effect("profile", r"ike-peer (\S+)", erases=("ike-peer",), needs=(r"ike peer \1",)),
+    takes("profile", "undo ike-peer", "ike-peer"),
+    Effect("profile", r"proposal (\S+)", erases=("proposal",), needs=(r"ipsec proposal \1",)),
+    takes("profile", "undo proposal", "proposal"),
+)
+
 _TOP = (
     Effect("", r"sysname \S+", erases=("sysname",)),
     takes("", "undo sysname", "sysname"),
@@ -51,7 +95,7 @@ _TOP = (
     ),
     takes("aaa", r"undo bind manager-user (\S+) role (\S+)", r"bind manager-user \1 role \2"),
     Effect("", r"interface \S+", enters="interface"),
-    Effect("", r"undo interface (\S+[.]\d+|LoopBack\d+)", writes="", drops=r"interface \1"),
+    Effect("", r"undo interface (\S+[.]\d+|LoopBack\d+|Tunnel\d+)", writes="", drops=r"interface \1"),
     Effect("", r"firewall zone name \S+", enters="zone"),
     Effect("", "firewall zone (?:trust|untrust|dmz|local)", enters="factory zone"),
     *switch("factory zone", r"add interface (\S+)"),
@@ -164,8 +208,32 @@ _INTERFACE = (
     Effect("interface", r"vlan-type dot1q \d+", passed=("vlan-type dot1q", "")),
     takes("interface", r"undo vlan-type dot1q", "vlan-type dot1q"),
     # It takes the addresses with it.
-    Effect("interface", r"ip binding vpn-instance \S+", erases=("ip binding", "ip address", "ipv6 address")),
-    takes("interface", "undo ip binding vpn-instance", "ip binding"),
+    Effect("interface", "ip binding vpn-instance default", erases=("ip binding", "ip address", "ipv6 address")),
+    Effect(
+        "interface",
+        r"ip binding vpn-instance (\S+)",
+        erases=("ip binding", "ip address", "ipv6 address"),
+        needs=(r"ip vpn-instance \1",),
+    ),
+    Effect(
+        "interface",
+        "undo ip binding vpn-instance",
+        writes="",
+        erases=("ip binding", "ip address", "ipv6 address"),
+    ),
+    *sets("interface", "mtu", r"\d+"),
+    *sets("interface", "tcp adjust-mss", r"\d+"),
+    *sets("interface", "tunnel-protocol", r"\S+"),
+    *sets("interface", "source", r"\S+"),
+    Effect(
+        "interface",
+        r"destination vpn-instance (\S+) \S+",
+        erases=("destination",),
+        needs=(r"ip vpn-instance \1",),
+    ),
+    takes("interface", "undo destination", "destination"),
+    Effect("interface", r"ipsec profile (\S+)", erases=("ipsec profile",), needs=(r"ipsec profile \1",)),
+    takes("interface", "undo ipsec profile", "ipsec profile"),
     Effect("interface", r"ip address (dhcp-alloc|\S+ \S+)", erases=("ip address",)),
     takes("interface", "undo ip address( dhcp-alloc)?", "ip address"),
     Effect("interface", "ipv6 enable", needs=("ipv6",)),
@@ -248,7 +316,7 @@ _BGP = (
 )
 
 BEHAVIOUR = Behaviour(
-    effects=(*_TOP, *_INTERFACE, *_OSPF, *_BGP),
+    effects=(*_KEYS, *_TOP, *_INTERFACE, *_OSPF, *_BGP),
     leaves=frozenset({"quit"}),
     vanishing=frozenset({"interface", "family", "line", "aaa", "security-policy", "factory zone"}),
 )

@@ -17,6 +17,34 @@ def line(form: str, remove: str = "undo {line}", **said: object) -> Rule:
     return Rule(form, remove=remove, **said)  # type: ignore[arg-type]
 
 
+_KEYS = (
+    line("ip vpn-instance {instance}", opens="instance", gives=("instance {instance}",)),
+    line("ipv4-family", at="instance"),
+    line("ipsec proposal {proposal}", opens="esp", gives=("ipsec proposal {proposal}",)),
+    line("encapsulation-mode <mode>", "undo encapsulation-mode", at="esp"),
+    line("esp {what:authentication-algorithm|encryption-algorithm} <algorithm>", "undo esp {what}", at="esp"),
+    line("ike proposal {number}", opens="ike", gives=("ike proposal {number}",)),
+    line(
+        "{what:encryption-algorithm|dh|authentication-algorithm|authentication-method|integrity-algorithm|prf} <value>",
+        "undo {what}",
+        at="ike",
+    ),
+    line("ike peer {partner}", opens="partner", gives=("ike peer {partner}",)),
+    line("undo version {version}", "version {version}", at="partner"),
+    line("ike-proposal <number>", "undo ike-proposal", at="partner", uses=("ike proposal {number}",)),
+    line("certificate local-filename <file>", "undo certificate local-filename", at="partner"),
+    line(
+        "remote-address vpn-instance <instance> <address>",
+        "undo remote-address",
+        at="partner",
+        uses=("instance {instance}",),
+    ),
+    line("ipsec profile {profile}", opens="profile", gives=("ipsec profile {profile}",)),
+    line("ike-peer <partner>", "undo ike-peer", at="profile", uses=("ike peer {partner}",)),
+    line("proposal <proposal>", "undo proposal", at="profile", uses=("ipsec proposal {proposal}",)),
+)
+"""What encrypts lines. Secrets are compared by nobody."""
+
 _TOP = (
     line("sysname <name>", "undo sysname"),
     line("ipv6", gives=("ipv6",)),
@@ -31,6 +59,7 @@ _TOP = (
     line("ip address-set {set} type object", "undo ip address-set {set}", opens="set", gives=("set {set}",)),
     # A number that is taken has to go first; the same address twice is refused.
     line("address {number} <entry+>", "undo address {number}", at="set", over=False, once="address {set} {entry}"),
+    *_KEYS,
     line("aaa", "", opens="aaa"),
     line("role {role}", at="aaa", opens="role", gives=("role {role}",)),
     line("{part} <right>", "", at="role"),
@@ -38,6 +67,7 @@ _TOP = (
     line("service-type <how+>", "undo service-type", at="user"),
     line("bind manager-user {user} role <role>", at="aaa", uses=("user {user}", "role {role}")),
     line(r"interface {interface:\S+[.]\d+}", opens="interface", gives=("interface {interface}",)),
+    line(r"interface {interface:Tunnel\d+}", opens="interface", gives=("interface {interface}",)),
     line(r"interface {interface:LoopBack\d+}", opens="interface", gives=("interface {interface}",)),
     line("interface {interface}", "", opens="interface"),
     line("firewall zone name {zone}", "undo firewall zone name {zone}", opens="zone", gives=("zone {zone}",)),
@@ -147,10 +177,36 @@ _TOP = (
 _INTERFACE = (
     line("description <text+>", "undo description", at="interface"),
     line("vlan-type dot1q <vlan>", "undo vlan-type dot1q", at="interface", over=False),
-    line("ip binding vpn-instance <instance>", "undo ip binding vpn-instance", at="interface", over=False),
-    line("ip address dhcp-alloc", at="interface"),
-    line("ip address <address> <mask>", "undo ip address", at="interface"),
-    line("ipv6 enable", at="interface", gives=("ipv6 on {interface}",), uses=("ipv6",)),
+    line(
+        "ip binding vpn-instance <instance>",
+        "undo ip binding vpn-instance",
+        at="interface",
+        over=False,
+        sweeps=True,
+        gives=("instance of {interface}",),
+        uses=("instance {instance}",),
+    ),
+    line("ip address dhcp-alloc", at="interface", of="instance of {interface}"),
+    line("ip address <address> <mask>", "undo ip address", at="interface", of="instance of {interface}"),
+    line("mtu <bytes>", "undo mtu", at="interface"),
+    line("tcp adjust-mss <bytes>", "undo tcp adjust-mss", at="interface"),
+    line("tunnel-protocol <protocol>", "undo tunnel-protocol", at="interface"),
+    # The table below the tunnel first: until then the line itself has the tunnel's addresses.
+    line("source <below>", "undo source", at="interface", uses=("interface {below}", "instance of {below}")),
+    line(
+        "destination vpn-instance <instance> <address>",
+        "undo destination",
+        at="interface",
+        uses=("instance {instance}",),
+    ),
+    line("ipsec profile <profile>", "undo ipsec profile", at="interface", uses=("ipsec profile {profile}",)),
+    line(
+        "ipv6 enable",
+        at="interface",
+        gives=("ipv6 on {interface}",),
+        uses=("ipv6",),
+        of="instance of {interface}",
+    ),
     line("ipv6 address {address}", at="interface", uses=("ipv6 on {interface}",), of="ipv6 on {interface}"),
     line("service-manage enable", at="interface", default="service-manage enable"),
     line("undo service-manage enable", "service-manage enable", at="interface"),

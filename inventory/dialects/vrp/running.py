@@ -12,7 +12,9 @@ from inventory.dialects.vrp.behaviour import BEHAVIOUR
 from inventory.dialects.vrp.rules import RULES
 from inventory.dialects.vrp.session import TERMINAL
 
-_SECRET = re.compile(r" *(password (cipher|simple) |snmp-agent usm-user v3 \S+ (authentication|privacy)-mode )")
+_SECRET = re.compile(
+    r" *(password (cipher|simple) |pre-shared-key |snmp-agent usm-user v3 \S+ (authentication|privacy)-mode )"
+)
 """Lines that hold a secret: the device shows it enciphered."""
 
 

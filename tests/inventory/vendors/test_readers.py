@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any, Literal
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from ground.mistake import Mistakes
 from inventory.dialects import comware, iosxe, vrp
 from inventory.ends import Dual
 from inventory.filtering import Filter, NamedSet, Rule
-from inventory.intent import Administration, Intent, Port, Time
+from inventory.intent import Administration, Intent, Port, Time, Tunnel
 from inventory.proof import comware as comware_reader
 from inventory.proof import frr, interval
 from inventory.proof import iosxe as iosxe_reader
@@ -22,7 +23,7 @@ from inventory.proof.decide import protocol
 from inventory.proof.nftables import Packet, verdict
 from inventory.proof.reading import Reading
 from inventory.routing import METRIC, PREFERENCE, Cable, Neighbour, Routing, Static
-from ip_plan.network import Device
+from ip_plan.network import Device, Suite
 from tests.inventory.vendors import plans
 
 WRITERS = {"vrp": vrp.files, "comware": comware.files, "iosxe": iosxe.files}
@@ -114,8 +115,8 @@ def filters(draw: st.DrawFn, zones: bool) -> Filter:
     return Filter(not zones, lines, ("i-fw1",), (), tuple(named), tuple(dict.fromkeys(rules)))
 
 
-def intent(vendor: str, routing: Routing, filter: Filter, role: Any) -> Intent:
-    """The intent of a device with these; its interfaces are those that the strategies speak of."""
+def intent(vendor: str, routing: Routing, filter: Filter, role: Any, suites: tuple[Suite, ...] = ()) -> Intent:
+    """The intent of a device with these; its interfaces are those that the strategies speak of. `suites`: of `w-0`, `w-1`."""
     kinds = INTERFACES if role == "router" else (*INTERFACES[2:], ("z-a", "zone"), ("z-b", "zone"))
     device = Device(
         "640100-r1", "640100:centre1", role, "r1.x", (), dialect=vendor, model=plans.ROWS[vendor][0]["model"]
@@ -123,6 +124,11 @@ def intent(vendor: str, routing: Routing, filter: Filter, role: Any) -> Intent:
     ports = tuple(
         Port(name, Dual((f"{host(2 * n, 4)}/31",), (f"{host(2 * n, 6)}/127",)), kind=kind, peer="640100-fw1", rank="primary", number=11 + n)
         for n, (name, kind) in enumerate(kinds)
+    )  # fmt: skip
+    ports = tuple(
+        msgspec.structs.replace(port, tunnel=Tunnel(suite, f"u{port.name[1:]}", port.addresses.v4[0], host(2 * n + 1, 4), f"line/a/{n}"))
+        if (suite := dict(enumerate(suites)).get(n)) else port
+        for n, port in enumerate(ports)
     )  # fmt: skip
     loopback = Dual(("10.255.9.9/32",), ("3fff:f::9/128",))
     return Intent(
