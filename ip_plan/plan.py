@@ -208,7 +208,13 @@ def _check(plan: Plan) -> list[Mistake]:
             cure = f"Give one of: {', '.join(sorted(ranks))}." if ranks else "Name a region whose sites have lines."
             wrong("plan.yml", ("changes", index, "rank"), "JB1371", f"{row.name} ({row.code})", what, cure)
     zones = plan.sites.zones
+    levels: set[str] = set()
     for index, site in enumerate(plan.sites.sites):
+        if site.level in levels:
+            what = f"sites of this level would get the names of the {site.level}'s other sites"
+            cure = "Give each level one kind of site: devices and services are named by their region."
+            wrong("sites.yml", ("sites", index), "JB1964", f"{site.level} {site.kind}", what, cure)
+        levels.add(site.level)
         for zone in site.zones:
             if zone not in zones:
                 cure = f"Use one of {', '.join(zones)}, or define it under `zones:`."
@@ -322,6 +328,9 @@ def _codes(plan: PlanFile) -> list[tuple[source.Path_, str]]:
     found += [(("without", index, "region"), line.region) for index, line in enumerate(plan.without)]
     found += [(("devices", index, "region"), row.region) for index, row in enumerate(plan.devices) if row.region]
     found += [(("partners", index, "region"), body.region) for index, body in enumerate(plan.partners)]
+    for index, row in enumerate(plan.businesses):
+        found.append((("businesses", index, "centre"), row.centre))
+        found += [(("businesses", index, "regions", number), code) for number, code in enumerate(row.regions)]
     return found + [(("twin", "running", index), code) for index, code in enumerate(plan.twin.running)]
 
 
