@@ -13,7 +13,7 @@ CITY, PROVINCE, MINISTRY = "640100-exch1", "640000-exch1", "000000-exch1"
 
 def asked(pilot: Pilot, device: str, name: str, *more: str) -> str:
     """What `dig` says there: status, then the data of the answers."""
-    answer = pilot.ask(device, f"dig +time=2 +tries=1 {' '.join(more)} {name}")
+    answer = pilot.ask(device, f"dig +noadditional +noauthority +time=2 +tries=1 {' '.join(more)} {name}")
     status = re.search(r"status: (\w+)", answer.out)
     rows = re.findall(r"^[^;\s]\S*\s+\d+\s+IN\s+\S+\s+(\S+)$", answer.out, re.M)
     return " ".join([status[1] if status else "silent", *rows])
