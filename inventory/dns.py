@@ -1,8 +1,7 @@
-"""Forward and reverse zones, delegated by level: who serves which zone, and every record in it.
+"""Forward and reverse zones, delegated by level: every record in them, and what a server does besides serving its own.
 
-The ministry serves an internal root, the plan's root domain and the reverse zones of the supernets; a province its domain and
-the reverse zones of its IPv4 and IPv6 blocks; a city its domain and those of its IPv6 block. IPv4 reverse stops at the province:
-delegated to cities it would need a zone for every /24 (some 26,000 in the national plan).
+Who is primary for which zone, and who has copies of it, `ip_plan/nameservers.py` says. IPv4 reverse stops at the province: delegated
+to cities it would need a zone for every /24 (some 26,000 in the national plan).
 """
 
 from __future__ import annotations
@@ -16,8 +15,9 @@ import msgspec
 
 from ground import files
 from inventory.ends import Dual, bare, join
-from ip_plan import addressing
+from ip_plan import addressing, nameservers
 from ip_plan.addressing import Block
+from ip_plan.nameservers import ROOT, NameServer, reverse_zone, services
 from ip_plan.network import Device, Network, Service, Shard, Site
 
 TTL = 300
@@ -57,13 +57,37 @@ class Delegation(msgspec.Struct, frozen=True):
     addresses: Dual
 
 
+class Peer(msgspec.Struct, frozen=True):
+    """A server one level up or down, with which zones are passed on."""
+
+    key: str
+    """Name of the TSIG key that signs what passes between the two."""
+    secret: str
+    """Name of the secret that the key is made from."""
+    addresses: Dual
+
+
+class Copy(msgspec.Struct, frozen=True):
+    """A zone that a server is secondary for."""
+
+    zone: str
+    key: str
+    """Of the peer that is primary for it."""
+    below: Dual
+    """Who is asked about what it delegates: the primary where that is a child; empty: as about everything else."""
+
+
 class Server(msgspec.Struct, frozen=True):
     """What the name server of one centre does."""
 
     site: str
     zones: tuple[Zone, ...]
+    peers: tuple[Peer, ...]
+    followers: tuple[str, ...]
+    """Keys of the peers that have copies of its zones, and hear of every change."""
+    copies: tuple[Copy, ...]
     delegations: tuple[Delegation, ...]
-    """Asked of the child, and of no one else."""
+    """Zones in its blocks that others serve (a region moved), asked of the parent."""
     forwarders: Dual
     """The parent's servers, asked about everything else; empty at the ministry, which knows the root."""
     listen: Dual
@@ -79,12 +103,6 @@ class Serials(msgspec.Struct, frozen=True):
         """The serial `zone` has to carry."""
         key, serial = self.held.get(zone.name, ("", 0))
         return serial if key and key == zone.key else serial + 1
-
-
-def services(network: Network, site: Site, port: str) -> list[Service]:
-    """The services of a site on `port`, e.g. `udp/53`."""
-    carried = (service for zone in site.zones for service in network.services_at.get((site.key, zone.name), ()))
-    return [service for service in carried if port in service.ports]
 
 
 def addresses(carried: Iterable[Service]) -> Dual:
@@ -142,63 +160,19 @@ def pointer(address: str) -> str:
     return ".".join(reversed(address.split("."))) + ".in-addr.arpa."
 
 
-def reverse_zone(block: Block, family: int) -> str:
-    """The reverse zone of a block on an octet (IPv4) or nibble (IPv6) boundary."""
-    if family == 4:
-        octets = [str(block[0] >> shift & 255) for shift in (24, 16, 8, 0)][: block[1] // 8]
-        return ".".join([*reversed(octets), "in-addr.arpa"])
-    nibbles = f"{block[0]:032x}"[: block[1] // 4]
-    return ".".join([*reversed(nibbles), "ip6.arpa"])
-
-
 # ---- servers
-
-
-class _Owner(msgspec.Struct, frozen=True):
-    """A centre that runs a name server."""
-
-    site: Site
-    apex: str
-    servers: tuple[str, ...]
-    addresses: Dual
-    reverse: tuple[tuple[int, Block], ...]
-    """(family, block on a boundary) of its reverse zones."""
-
-
-def _owner(network: Network, site: Site) -> _Owner | None:
-    carried = services(network, site, "udp/53")
-    if not carried:
-        return None
-    region = network.regions[site.region]
-    top = site.level == "ministry"
-    apex = network.meta.root if top else site.domain
-    blocks: list[tuple[int, str]] = []
-    if top:
-        blocks = [(4, network.meta.supernet4), (6, network.meta.supernet6)]
-    elif site.kind == "centre":
-        blocks = [(4, text) for text in region.blocks4 if site.level == "province"] + [
-            (6, text) for text in region.blocks6
-        ]
-    moved = [child for child in network.children.get(site.key, ()) if child.holder and child.region in network.regions]
-    blocks += [(6, text) for child in moved for text in network.regions[child.region].blocks6]
-    reverse = [
-        (family, piece)
-        for family, text in blocks
-        for piece in addressing.pieces(addressing.parse(text, family), family)
-    ]
-    return _Owner(site, apex, tuple(service.fqdn for service in carried), addresses(carried), tuple(reverse))
 
 
 def servers(network: Network, shard: Shard) -> dict[str, Server]:
     """Site key → its name server, for every centre of the shard that runs one."""
-    owners = {site.key: owner for site in shard.sites if (owner := _owner(network, site))}
+    owners = {site.key: owner for site in shard.sites if (owner := nameservers.server(network, site))}
     apexes = {owner.apex: key for key, owner in owners.items()}
     known: dict[tuple[int, Block], str] = {}
-    children: dict[str, list[_Owner]] = {}
+    children: dict[str, list[NameServer]] = {}
     for key, owner in owners.items():
         known.update((piece, key) for piece in owner.reverse)
         for child in network.children.get(key, ()):
-            other = owners.get(child.key) or _owner(network, child)
+            other = owners.get(child.key) or nameservers.server(network, child)
             if other:
                 children.setdefault(key, []).append(other)
                 known.update((piece, child.key) for piece in other.reverse)
@@ -222,7 +196,7 @@ def servers(network: Network, shard: Shard) -> dict[str, Server]:
     }
 
 
-def _lent(network: Network, owner: _Owner, owners: dict[str, _Owner]) -> list[Delegation]:
+def _lent(network: Network, owner: NameServer, owners: dict[str, NameServer]) -> list[Delegation]:
     """Reverse zones in the blocks of `owner` of regions that moved away: another serves them, and its parent knows who."""
     found = {}
     for site in network.strays.get(owner.site.key, ()):
@@ -260,15 +234,13 @@ def _piece(
 
 
 def _server(
-    network: Network, owner: _Owner, children: list[_Owner], forward: list[Name],
+    network: Network, owner: NameServer, children: list[NameServer], forward: list[Name],
     reverse: dict[tuple[int, Block], list[tuple[str, str]]], lent: list[Delegation],
 ) -> Server:  # fmt: skip
     mail = f"hostmaster.{network.meta.root}."
-    delegations = [Delegation(child.apex, child.servers, child.addresses) for child in children]
-    for child in children:
-        delegations += [
-            Delegation(reverse_zone(block, family), child.servers, child.addresses) for family, block in child.reverse
-        ]
+    delegations = [
+        Delegation(zone, child.servers, addresses(child.services)) for child in children for zone in child.zones
+    ]
     delegations += lent
     glue = [Name(fqdn, *pair) for child in children for fqdn, *pair in _glue(child)]
     records = [record for name in [*forward, *glue] for record in _forward(name)]
@@ -276,27 +248,38 @@ def _server(
     for family, block in owner.reverse:
         pointers = [(pointer, "PTR", fqdn) for pointer, fqdn in reverse.get((family, block), [])]
         zones.append((reverse_zone(block, family), f"reverse{family}", pointers))
-    if owner.site.level == "ministry":
+    if ROOT in owner.zones:
         top = [Name(fqdn, *pair) for fqdn, *pair in _glue(owner)]
         below = [(f"{name}.", "NS", f"{server}.") for name, _, _ in zones for server in owner.servers]
-        zones.insert(0, (".", "root", [*below, *(record for name in top for record in _forward(name))]))
+        zones.insert(0, (ROOT, "root", [*below, *(record for name in top for record in _forward(name))]))
     ends_of = {delegation.zone for delegation in delegations}
     for delegation in delegations:
         if any(up in ends_of for up in _over(delegation.zone)):
             continue  # the zone of a child delegates it, to where the region moved
-        held = [zone for zone in zones if zone[0] != "." and delegation.zone.endswith(f".{zone[0]}")]
+        held = [zone for zone in zones if zone[0] != ROOT and delegation.zone.endswith(f".{zone[0]}")]
         closest = max(held, key=lambda zone: len(zone[0]))
         closest[2].extend((f"{delegation.zone}.", "NS", f"{server}.") for server in delegation.servers)
     parent = network.known_sites.get(owner.site.parent)
+    followed, followers = (of(network, owner.site) for of in (nameservers.followed, nameservers.followers))
     return Server(
         site=owner.site.key,
         zones=tuple(
             Zone(name, kind, owner.servers, mail, tuple(sorted(set(records))))  # type: ignore[arg-type]
             for name, kind, records in zones
         ),
-        delegations=tuple(sorted(delegations, key=lambda each: each.zone)),
-        forwarders=serving(network, parent, "udp/53") if parent else Dual(),
-        listen=owner.addresses,
+        peers=tuple(
+            Peer(pair.key, pair.secret, addresses(pair.other.services))
+            for pair in dict.fromkeys((*followed, *followers))
+        ),
+        followers=tuple(pair.key for pair in followers),
+        copies=tuple(
+            Copy(zone, pair.key, addresses(pair.other.services) if pair.other.site.parent == owner.site.key else Dual())
+            for pair in followed
+            for zone in pair.other.zones
+        ),
+        delegations=tuple(sorted(lent, key=lambda each: each.zone)),
+        forwarders=serving(network, parent, nameservers.PORT) if parent else Dual(),
+        listen=addresses(owner.services),
         clients=Dual((network.meta.supernet4,), (network.meta.supernet6,)),
     )
 
@@ -307,8 +290,8 @@ def _over(zone: str) -> Iterator[str]:
         yield zone
 
 
-def _glue(owner: _Owner) -> list[tuple[str, str, str]]:
-    return list(zip(owner.servers, owner.addresses.v4, owner.addresses.v6, strict=True))
+def _glue(owner: NameServer) -> list[tuple[str, str, str]]:
+    return [(service.fqdn, service.v4, service.v6) for service in owner.services]
 
 
 def _forward(name: Name) -> list[tuple[str, str, str]]:
@@ -317,7 +300,7 @@ def _forward(name: Name) -> list[tuple[str, str, str]]:
 
 def text(zone: Zone, serial: int) -> str:
     """The master file of a zone (RFC 1035 5)."""
-    origin = "." if zone.name == "." else f"{zone.name}."
+    origin = ROOT if zone.name == ROOT else f"{zone.name}."
     lines = [
         f"$ORIGIN {origin}",
         f"$TTL {TTL}",

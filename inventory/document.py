@@ -59,6 +59,12 @@ def _site(network: Network, site: Site) -> list[str]:
         [(zone.name, zone.v4, zone.gateway4, zone.v6, zone.gateway6) for zone in site.zones],
         3,
     )
+    lines += table(
+        "Businesses in its production zone",
+        ("region", "businesses"),
+        [(code, ", ".join(each)) for code, each in site.handled.items()],
+        3,
+    )
     devices = network.devices_of(site)
     lines += table(
         "Devices",

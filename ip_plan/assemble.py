@@ -9,7 +9,7 @@ from typing import Literal, cast
 import msgspec
 
 from ground.mistake import Mistake
-from ip_plan import addressing, partners
+from ip_plan import addressing, businesses, partners
 from ip_plan.addressing import Block
 from ip_plan.grants import Grants, Need
 from ip_plan.layout import Layout, needs, province_key, serving
@@ -79,6 +79,7 @@ def build(
     mistakes += _unready(plan, ledger, wanted)
     grants.zones(wanted)
     holders = _holders(layout, grants, province, wanted)
+    handled = businesses.handled(plan, layout, province)
     moved = {need.region: need for need in wanted if need.key in holders}
 
     # Names
@@ -241,6 +242,7 @@ def build(
                 devices=(*site_devices, *site_hosts),
                 running=need.region in running,
                 holder=holders.get(need.key, ""),
+                handles=handled.get(need.region, ()) if need.kind.kind == "centre" else (),
             )
         )
     for _, handed in below:

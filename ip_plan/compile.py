@@ -20,7 +20,7 @@ import msgspec
 
 from ground import files, work
 from ground.mistake import Mistake, Mistakes
-from ip_plan import change, nation, units
+from ip_plan import businesses, change, nation, units
 from ip_plan import ledger as ledgers
 from ip_plan import part as parts_
 from ip_plan import plan as plans
@@ -250,6 +250,7 @@ def stage(
     mistakes += nation.check_pins(
         plan, layout, lambda unit: ledgers.read(ledger_folder, province_key(unit))[0], national
     )
+    mistakes += businesses.check(plan, layout)
     largest_first = sorted(layout.provinces, key=lambda code: -len(layout.members[code]))
     shorts = units.further(plan, layout, national)
     done: dict[str, Part] = {}

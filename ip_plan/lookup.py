@@ -36,6 +36,9 @@ def find(network: Network, what: str) -> list[Owner]:
             reason = f"served by {site.parent or 'nobody'}, AS {site.asn or '-'}"
             reason += f", moved here: its addresses lie in the blocks of {site.holder}" if site.holder else ""
             found.append(Owner("site", site.key, zones, reason))
+    for site in network.known_sites.values():
+        if kept := site.handled.get(what):
+            found.append(Owner("business", what, ", ".join(kept), f"kept in the production zone of {site.key}"))
     for device in network.known_devices.values():
         if what in (device.name, device.fqdn):
             addresses = " ".join(

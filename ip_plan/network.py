@@ -91,6 +91,16 @@ class Site(msgspec.Struct, frozen=True):
     holder: str = ""
     """Key of the centre whose blocks its addresses lie in, where another one serves it: it moved, and keeps its addresses
     until it is renumbered. Empty: they lie where its serving centre's do."""
+    handles: tuple[str, ...] = ()
+    """Businesses kept in its production databases, as `<business> <code of the region whose business it is>`, sorted."""
+
+    @property
+    def handled(self) -> dict[str, tuple[str, ...]]:
+        """Region → its businesses that are kept here."""
+        found: dict[str, tuple[str, ...]] = {}
+        for business, _, region in (each.partition(" ") for each in self.handles):
+            found[region] = (*found.get(region, ()), business)
+        return found
 
     def zone(self, name: str) -> Zone | None:
         """The zone called `name`, or None."""

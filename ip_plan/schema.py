@@ -311,6 +311,20 @@ class PartnerFile(_Model):
     reason: Reason
 
 
+Business = Literal["employment", "pension", "medical", "injury", "wages", "relations", "skills"]
+"""The seven business systems (S1 §2): unemployment insurance goes with employment, maternity with medical insurance."""
+
+
+class KeptFile(_Model):
+    """Businesses of some regions whose database stands at another centre than that of the region."""
+
+    centre: Code
+    """The region of that centre."""
+    businesses: Annotated[list[Business], Field(min_length=1)]
+    regions: Annotated[list[Code], Field(min_length=1)]
+    reason: Reason
+
+
 class PlanFile(_Model):
     """plan.yml: what belongs to the whole plan."""
 
@@ -339,6 +353,8 @@ class PlanFile(_Model):
     encrypted: list[EncryptedFile] = []
     """Sample data where no source asks for it: which lines a plan encrypts is its own choice."""
     partners: list[PartnerFile] = []
+    businesses: list[KeptFile] = []
+    """Where a business is not kept at its own region's centre; of a region without one: at the centre that serves it."""
     devices: list[DeviceFile] = []
     settings: dict[str, str | int | float | bool] = {}
     exception_days: Days = Days(

@@ -66,7 +66,14 @@ def _above(network: Network, site: Site) -> list[Service]:
     return []
 
 
-def _addresses(services: Iterable[Service]) -> set[str]:
+def _listed(network: Network, site: Site) -> set[str]:
+    """Whom NS records of the zones of `site` may name: its own servers, and those one level up, which have copies."""
+    parent = network.known_sites.get(site.parent)
+    both = (*servers(network, site), *(servers(network, parent) if parent else ()))
+    return {f"{service.fqdn}.".lower() for service in both}
+
+
+def addresses(services: Iterable[Service]) -> set[str]:
     return {text for service in services for text in (normal(service.v4), normal(service.v6))}
 
 
@@ -123,7 +130,7 @@ def prove(network: Network, readings: Mapping[str, Reading], foreign: Sequence[H
     mail = mails.most_common(1)[0][0] if mails else ""
     for held in own:
         findings += _file(network, held, zones, names, pointers, usual, mail)
-    findings += _missing(zones, others, names, pointers)
+    findings += _missing(network, zones, others, names, pointers)
     findings += _resolvers(network, readings, zones)
     return findings
 
@@ -188,7 +195,7 @@ def _file(
                     )
                 else:
                     site = network.known_sites[target.site] if target else network.sites[held.site]
-                    listed = {f"{s.fqdn}.".lower() for s in servers(network, site)}
+                    listed = _listed(network, site)
                     if entry.data not in listed:
                         what = f"{entry.name} is delegated to {entry.data}, it is served by {', '.join(sorted(listed))}"
                         wrong("JB2424", entry, what, f"Write {', '.join(sorted(listed))}.")
@@ -223,6 +230,7 @@ def _soa(entry: Entry, origin: str, own: set[str], mail: str, wrong: object) -> 
 
 
 def _missing(
+    network: Network,
     zones: Mapping[str, Held],
     others: Collection[str],
     names: Mapping[str, tuple[str, str]],
@@ -263,8 +271,9 @@ def _missing(
     for zone, held in zones.items():
         listed = {e.data for e in held.file.entries if e.type == "NS" and e.name == zone}
         parent = _deepest(zone.partition(".")[2], zones) if zone != "." else None
-        if not listed and zone not in others:
-            lacks("JB2424", zone, zone, "NS", "of its own server")
+        if zone not in others:
+            for server in sorted(_listed(network, network.known_sites[held.site]) - listed):
+                lacks("JB2424", zone, zone, "NS", server)
         if parent is None or parent == zone or parent in others:
             continue
         above = {e.data for e in zones[parent].file.entries if e.type == "NS" and e.name == zone}
@@ -287,7 +296,7 @@ def _resolvers(network: Network, readings: Mapping[str, Reading], zones: Mapping
             continue
         site = network.sites[network.devices[reading.device].site]
         given = {normal(a) for a in named.options.items("forwarders")} if named.options else set()
-        right = _addresses(_above(network, site))
+        right = addresses(_above(network, site))
         line = named.options.line if named.options else 1
         block = named.options.child("forwarders") if named.options else None
         if given != right:
@@ -306,19 +315,25 @@ def _resolvers(network: Network, readings: Mapping[str, Reading], zones: Mapping
         children = {child.key for child in network.children.get(site.key, ())}
         lent = _lent(network, site)
         for zone in named.zones:
-            if zone.type != "forward":
+            if zone.type not in ("forward", "slave"):
                 continue
             held = zones.get(zone.name)
             asked = {normal(address) for address in zone.forwarders}
             # What moved away out of a block of this site is served elsewhere: the serving parent knows where.
             moved = held is not None and held.site not in children and zone.name in lent
+            if zone.type == "slave" and (held is None or held.site not in children):
+                if asked:  # what it delegates is asked of the serving parent, as all else
+                    what = f"asks {', '.join(sorted(asked))} about what {zone.name} delegates"
+                    cure = "Delete the forwarders: the serving parent is asked."
+                    findings.append(Finding("JB2425", reading.here(zone.source), zone.line, reading.device, what, cure))
+                continue
             if held is None or (held.site not in children and not moved):
                 what = f"forwards {zone.name}, which {'nobody' if held is None else held.device} serves: no child of {site.key}"
                 findings.append(
                     Finding("JB2425", reading.here(zone.source), zone.line, reading.device, what, "Delete the zone.")
                 )
                 continue
-            fitting = right if moved else _addresses(servers(network, network.known_sites[held.site]))
+            fitting = right if moved else addresses(servers(network, network.known_sites[held.site]))
             if asked != fitting or zone.forward != "only":
                 what = f"asks {', '.join(sorted(asked)) or 'nobody'} about {zone.name}, its servers are {', '.join(sorted(fitting))}"
                 cure = "Write the child's servers and `forward only;`."

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import msgspec
 
 from ground.mistake import Mistake
-from inventory.proof import decide, folding, lines, names, paths, texts
+from inventory.proof import decide, folding, lines, names, paths, texts, transfers
 from inventory.proof import forms as forms_
 from inventory.proof.decide import Expected, World
 from inventory.proof.finding import Against, Finding, Place
@@ -122,7 +122,9 @@ def judged(
         findings += have[1]
     served = tuple((n, r.zones, r.named) for n, r in readings.items() if r.zones or r.named)
     if known.names is None or known.names[0] != served:
-        known.names = (served, names.prove(whole, readings, foreign))
+        outer = {name: reading for name, reading in everything.items() if name not in readings and reading.named}
+        said_of = [*names.prove(whole, readings, foreign), *transfers.prove(whole, readings, foreign, outer)]
+        known.names = (served, said_of)
     findings += known.names[1]
     said = tuple((n, r.frr, r.units) for n, r in everything.items() if world.devices[n].role != "host")
     if known.routed is None or not _same(known.routed[0], said):

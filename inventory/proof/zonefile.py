@@ -191,6 +191,20 @@ class Statement(msgspec.Struct, frozen=True):
         return tuple(s.words[0] for s in (block.body or ()) if s.words) if block else ()
 
 
+class Key(msgspec.Struct, frozen=True, order=True):
+    """A TSIG key (RFC 8945). `secret`: as the file has it, in a tree the reference."""
+
+    name: str
+    algorithm: str
+    secret: str
+
+
+Sender = tuple[str, Key | None]
+"""Address of a server, and the key that what goes there is signed with."""
+Allowed = str | Key
+"""Who may: whoever has a key, or what a list of addresses says (`none`, `any`, a prefix, an ACL)."""
+
+
 class NamedZone(msgspec.Struct, frozen=True):
     """A zone that a server serves, forwards, stubs or follows."""
 
@@ -202,7 +216,15 @@ class NamedZone(msgspec.Struct, frozen=True):
     source: str
     """File of the statement."""
     line: int
-    masters: tuple[str, ...] = ()
+    primaries: tuple[Sender, ...] = ()
+    """Whom a secondary takes it from."""
+    transfer: tuple[Allowed, ...] = ()
+    """Who may take it from here; by the options where the zone says nothing, and BIND lets anybody."""
+    notified: tuple[Sender, ...] = ()
+    """Who is told of a change, beside those that NS records name unless `explicit`."""
+    notify: str = ""
+    hears: tuple[Allowed, ...] = ()
+    """From whom a secondary hears of a change, beside its primaries' own addresses."""
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -290,25 +312,70 @@ def read_named(files: dict[str, str], root: str) -> Named:
 
     collect(root)
     zones: list[NamedZone] = []
-    options: Statement | None = None
-    source = root
+    options, source = next(
+        ((statement, path) for path, statement in found if statement.words[0] == "options"), (None, root)
+    )
+    scope = _scope([statement for _, statement in found], options)
     for path, statement in found:
         head = statement.words[0]
-        if head == "options":
-            options, source = statement, path
-        elif head == "zone":
-            zones.append(_zone(path, statement))
+        if head == "zone":
+            zones.append(_zone(path, statement, scope))
         elif head == "view":
             for inner in statement.body or ():
                 if inner.words[0] == "zone":
-                    zones.append(_zone(path, inner))
+                    zones.append(_zone(path, inner, scope))
     return Named(tuple(zones), options, source, tuple(found))
 
 
-def _zone(path: str, statement: Statement) -> NamedZone:
-    def word(name: str) -> str:
+class _Scope(msgspec.Struct, frozen=True):
+    """What zone statements refer to."""
+
+    keys: dict[str, Key]
+    lists: dict[str, Statement]
+    """Named lists of servers."""
+    options: Statement
+
+    def key(self, name: str) -> Key:
+        """The key of that name; one that is not defined equals none that is."""
+        return self.keys.get(name, Key(name, "", ""))
+
+    def servers(self, block: Statement | None, within: tuple[str, ...] = ()) -> Iterator[Sender]:
+        """The servers of a list, those of the lists that it names included."""
+        for each in (block.body or ()) if block else ():
+            name = each.words[0]
+            if name in self.lists and name not in within:
+                yield from self.servers(self.lists[name], (*within, name))
+            else:
+                named = dict(zip(each.words[1::2], each.words[2::2], strict=False))
+                yield name, self.key(named["key"]) if "key" in named else None
+
+    def allowed(self, block: Statement | None) -> Iterator[Allowed]:
+        """The members of an address match list."""
+        for each in (block.body or ()) if block else ():
+            yield self.key(each.words[1]) if each.words[0] == "key" and len(each.words) == 2 else " ".join(each.words)
+
+
+def _scope(found: Sequence[Statement], options: Statement | None) -> _Scope:
+    def said(statement: Statement, name: str) -> str:
         child = statement.child(name)
         return child.words[1] if child and len(child.words) > 1 else ""
+
+    keys = {
+        each.words[1]: Key(each.words[1], said(each, "algorithm"), said(each, "secret"))
+        for each in found
+        if each.words[0] == "key" and len(each.words) > 1
+    }
+    lists = {each.words[1]: each for each in found if each.words[0] in ("primaries", "masters") and len(each.words) > 1}
+    return _Scope(keys, lists, options or Statement((), 0, ()))
+
+
+def _zone(path: str, statement: Statement, scope: _Scope) -> NamedZone:
+    def word(name: str, *, usual: bool = False) -> str:
+        child = statement.child(name) or (scope.options.child(name) if usual else None)
+        return child.words[1] if child and len(child.words) > 1 else ""
+
+    def block(name: str) -> Statement | None:
+        return statement.child(name) or scope.options.child(name)
 
     return NamedZone(
         name=absolute(statement.words[1], "."),
@@ -318,5 +385,10 @@ def _zone(path: str, statement: Statement) -> NamedZone:
         forward=word("forward"),
         source=path,
         line=statement.line,
-        masters=statement.items("masters") or statement.items("primaries"),
+        primaries=tuple(scope.servers(statement.child("masters") or statement.child("primaries"))),
+        # BIND 9.18 Reference Manual, allow-transfer: by default to any host.
+        transfer=tuple(scope.allowed(block("allow-transfer"))) if block("allow-transfer") else ("any",),
+        notified=tuple(scope.servers(block("also-notify"))),
+        notify=word("notify", usual=True) or "yes",
+        hears=tuple(scope.allowed(block("allow-notify"))),
     )

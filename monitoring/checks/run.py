@@ -10,6 +10,7 @@ from ground.remote import Session
 from ip_plan.network import Network
 from monitoring.checks import (
     backup,
+    copies,
     database,
     entrance,
     flows,
@@ -31,6 +32,7 @@ BY_AGENT: dict[str, Callable[[Look, Crew], Found]] = {
     "zones": zones.run,
     "reach": reach.run,
     "names": names.run,
+    "copies": copies.run,
     "time": time.run,
 }
 BY_QUESTION: dict[str, Callable[[Look], Found]] = {
@@ -49,6 +51,7 @@ CHECKS = {
     "zones": (zones.CHECK,),
     "reach": (reach.CHECK,),
     "names": (names.FORWARD, names.REVERSE),
+    "copies": (copies.CHECK,),
     "time": (time.CHECK,),
     "routing": (routing.SESSION, routing.PREFIX),
     "rules": (rules.CHECK,),
@@ -107,7 +110,7 @@ def run(
         told(f"starting agents on {len(hosts(network))} hosts")
         with crew(session, [host.name for host in hosts(network)]) as members:
             # Names, time and services first: the responders of the zone probes answer in place of a daemon that is not there.
-            for name in sorted(asked, key=["names", "time", "services", "zones", "reach"].index):
+            for name in sorted(asked, key=["names", "copies", "time", "services", "zones", "reach"].index):
                 keep(BY_AGENT[name](look, members))
     return records
 

@@ -123,8 +123,8 @@ RULES = (
     Rule("NO-17", "S3 四(二)", "the decision zone is not an entry point",
          "Give this duty to a host of the external, exchange or access zone.", _entrance),
     Rule("NO-19", "S3 四(一)1, 二(三)2", "a provincial production zone holds no business that its cities handle",
-         "Move it to the city's production zone, unless the prefecture is hosted (S3 二(三)1), the whole province has one centre "
-         "(S3 二(三)2), or it is employment (S4 四(二)) or the provincial pension database (S2 二(一)2).", _city_business),
+         "Keep it at the city's centre (`businesses:` in plan.yml), unless the prefecture is hosted (S3 二(三)1), the whole province has "
+         "one centre (S3 二(三)2), or it is employment (S4 四(二)) or the provincial pension database (S2 二(一)2).", _city_business),
     Rule("NO-21", "S4 四(七)", "DR centres are not built city by city outside the national plan",
          "Let the province's or the ministry's DR centre serve the city; its local backup stays.", _disaster_recovery),
     Rule("two-zones", "S3 四(一); GB/T 22239 8.1.2.1 c", "a host stands in one zone",

@@ -36,8 +36,7 @@ class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     data: bool = False
     """Whether it holds what has to outlive it; it is protected then."""
     handles: tuple[str, ...] = ()
-    """Businesses kept in its database, as `<business> <code of the region whose business it is>`; empty while the plan
-    names none."""
+    """Businesses kept in its production database, as `<business> <code of the region whose business it is>`."""
     serves: tuple[str, ...] = ()
     """Of a province's production host: the prefectures without a centre of their own, which this one serves."""
     whole_province: bool = False

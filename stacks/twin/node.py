@@ -24,7 +24,7 @@ import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ground import files, mistake, tree
+from ground import files, mistake, secret, tree
 from stacks.twin import cgroups, program, wiring
 from stacks.twin import place as places
 from stacks.twin.cgroups import Layout
@@ -309,7 +309,7 @@ def _prepare(place: Place, state: NodeState, image: Image, preseed: Path | None)
     if not made.exists():
         _write_own(place, state, root)
         if preseed:
-            sow(root, preseed)
+            sow(root, preseed, place.home)
         files.write(made, "")
 
 
@@ -329,8 +329,11 @@ def _write_own(place: Place, state: NodeState, root: Path) -> None:
         put(root, target, text.encode(), mode, 0, 0)
 
 
-def sow(root: Path, folder: Path) -> None:
-    """Write the tree in `folder` into a node's root and enable its units. Raises JB3011 (owner or unit unknown)."""
+def sow(root: Path, folder: Path, state: Path) -> None:
+    """Write the tree in `folder` into a node's root, secrets of `state` filled in, and enable its units.
+
+    Raises JB3011 (owner or unit unknown).
+    """
     plan = tree.read(folder)
     users, groups = _ids(root / "etc/passwd"), _ids(root / "etc/group")
     unknown = {entry.owner for entry in plan.entries} - users.keys()
@@ -350,7 +353,7 @@ def sow(root: Path, folder: Path) -> None:
         )
     for entry in plan.entries:
         owner = users[entry.owner], groups[entry.group]
-        put(root, entry.target, tree.content(folder, entry), int(entry.mode, 8), *owner)
+        put(root, entry.target, secret.fill(state, tree.content(folder, entry)), int(entry.mode, 8), *owner)
     if plan.units:
         done = program.run(["systemctl", f"--root={root}", "--no-reload", "enable", *plan.units])
         if done.returncode:

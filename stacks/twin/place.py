@@ -37,6 +37,11 @@ class Place(msgspec.Struct, frozen=True):
     state: Path
 
     @property
+    def home(self) -> Path:
+        """The state folder that the labs lie in, beside plans and secrets."""
+        return self.state.parent.parent
+
+    @property
     def run(self) -> Path:
         return RUN / self.lab
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from inventory import dns
 from inventory.dns import Serials, Server, Zone
 from inventory.ends import Dual
-from ip_plan import addressing
+from ip_plan import addressing, nameservers
 from ip_plan.network import Network
 from tests.inventory import sample
 
@@ -78,13 +78,39 @@ def test_every_zone_is_delegated_from_the_level_above_with_the_same_servers() ->
             assert server.zones[0].name == "."
             continue
         assert server.forwarders == parent.listen
-        told = {delegation.zone: delegation for delegation in parent.delegations}
+        copies = {copy.zone: copy for copy in parent.copies}
         for zone in server.zones:
-            assert told[zone.name].addresses == server.listen
+            assert copies[zone.name].below == server.listen
+            assert zone.servers == tuple(f"dns.exchange.{at}" for at in (server.zones[0].name, parent_apex(parent)))
             holding = [
                 z for z in parent.zones if any(name == f"{zone.name}." for name, kind, _ in z.records if kind == "NS")
             ]
             assert len(holding) == 1
+
+
+def parent_apex(server: Server) -> str:
+    return next(zone.name for zone in server.zones if zone.kind == "forward")
+
+
+def test_zones_have_copies_one_level_up_and_those_of_the_ministry_at_the_provinces() -> None:
+    whole = sample.network()
+    by_site = servers(whole)
+    level = {key: whole.sites[key].level for key in by_site}
+    assert {"ministry", "province", "prefecture"} == set(level.values())
+    for key, server in by_site.items():
+        near = [other for other in by_site if whole.known_sites[other].parent == key]
+        near += [whole.known_sites[key].parent] if level[key] == "province" else []
+        assert [copy.zone for copy in server.copies] == [zone.name for other in near for zone in by_site[other].zones]
+        peers = {peer.key: peer for peer in server.peers}
+        assert len(peers) == len(server.peers) == len({peer.secret for peer in server.peers})
+        for copy in server.copies:
+            other = next(each for each in near if copy.zone in {zone.name for zone in by_site[each].zones})
+            # What the ministry delegates to other provinces is asked of it, as all else.
+            assert copy.below == (by_site[other].listen if whole.known_sites[other].parent == key else Dual())
+            mirror = {peer.key: peer for peer in by_site[other].peers}
+            assert copy.key in by_site[other].followers and mirror[copy.key].secret == peers[copy.key].secret
+            assert peers[copy.key].addresses == by_site[other].listen
+            assert mirror[copy.key].addresses == server.listen
 
 
 def test_a_block_off_the_octet_is_several_zones() -> None:
@@ -96,11 +122,9 @@ def test_nobody_is_asked_beside_his_own_level() -> None:
     """Parent → child and child → parent are flows; ministry → city is none."""
     whole = sample.network()
     for key, server in servers(whole).items():
-        asked = {
-            address
-            for delegation in server.delegations
-            for address in (*delegation.addresses.v4, *delegation.addresses.v6)
-        }
+        ends = [*(each.addresses for each in server.delegations), *(each.addresses for each in server.peers)]
+        ends += [copy.below for copy in server.copies]
+        asked = {address for each in ends for address in (*each.v4, *each.v6)}
         asked |= {*server.forwarders.v4, *server.forwarders.v6}
         near = {other.key for other in whole.children.get(key, ())} | {whole.known_sites[key].parent}
         allowed = {address for other in near if other in servers(whole) for address in _listens(servers(whole)[other])}
@@ -124,7 +148,7 @@ def test_an_ipv6_address_lies_in_exactly_one_piece_of_its_block(length: int, see
 def _one_piece(length: int, first: int, family: int, data: st.DataObject) -> None:
     size = addressing.size(length, family)
     address = addressing.address(first + data.draw(st.integers(0, size - 1)), family)
-    zones = [dns.reverse_zone(piece, family) for piece in addressing.pieces((first, length), family)]
+    zones = [nameservers.reverse_zone(piece, family) for piece in addressing.pieces((first, length), family)]
     pointer = dns.pointer(address)
     assert pointer == ip_address(address).reverse_pointer + "."
     assert sum(pointer.endswith(f".{zone}.") or pointer == f"{zone}." for zone in zones) == 1

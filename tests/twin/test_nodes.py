@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ground import reach, remote, tree
+from ground import reach, remote, secret, tree
 from ground.mistake import Mistakes
 from stacks.twin import cgroups, lab, node, place
 from stacks.twin.cgroups import Layout
@@ -79,6 +79,7 @@ def test_starts_with_its_tree(make: Make, tmp_path: Path) -> None:
         {
             "/etc/frr/frr.conf": (b"hostname n\nip route 198.51.100.0/24 blackhole\n", "frr", "frr", "0640"),
             "/etc/frr/daemons": (b"staticd=yes\n", "frr", "frr", "0640"),
+            "/etc/key": (secret.reference("n/key").encode(), "root", "root", "0600"),
             "/bin/greet": (b"#!/bin/sh\necho hello\n", "root", "root", "0755"),
             "/var/run/../spool/deep/er/file": (b"x", "postgres", "root", "0600"),
             "/etc/hosts": (b"127.0.0.1 localhost\n192.0.2.7 m-srv\n", "root", "root", "0644"),
@@ -92,6 +93,9 @@ def test_starts_with_its_tree(make: Make, tmp_path: Path) -> None:
         ("frr.service", "bell@one.service"),
     )
     machine = make(Node("n"), folder)
+    assert machine.says("cat /etc/key") == secret.value(tmp_path, "n/key"), (
+        "secrets are those that a deployment fills in"
+    )
     assert machine.says(
         "stat -c '%U:%G %a %n' /etc/frr /etc/frr/frr.conf /usr/bin/greet /spool/deep/er/file /spool/deep"
     ) == (

@@ -1,7 +1,8 @@
-"""BIND 9.18: the name server of a centre, its master files, and who is asked about what is not in them."""
+"""BIND 9.18: the name server of a centre, its master files, whose zones it copies, and who is asked about all else."""
 
 from __future__ import annotations
 
+from ground import secret
 from inventory import dns
 from inventory.dialects.template import fill
 from inventory.dns import Serials, Zone
@@ -23,7 +24,7 @@ def files(intent: Intent, serials: Serials) -> list[File]:
         return []
     own = [prefix.partition("/")[0] for port in intent.ports for prefix in port.addresses.v4]
     own6 = [prefix.partition("/")[0] for port in intent.ports for prefix in port.addresses.v6]
-    conf = fill("bind/named.conf.j2", server=server, place=place, own4=own, own6=own6)
+    conf = fill("bind/named.conf.j2", server=server, place=place, own4=own, own6=own6, secret=secret.reference)
     masters = [
         File(
             place(zone), dns.text(zone, serials.next(zone)), "names", "root", "bind", "0644",
@@ -33,15 +34,6 @@ def files(intent: Intent, serials: Serials) -> list[File]:
     ]  # fmt: skip
     return [
         *masters,
-        File(
-            "/etc/bind/named.conf",
-            conf,
-            "names",
-            "root",
-            "bind",
-            "0644",
-            "named-checkconf %s",
-            "named.service",
-            "reload",
-        ),
-    ]
+        # 0640: it holds the keys by which zones are passed on.
+        File("/etc/bind/named.conf", conf, "names", "root", "bind", "0640", "named-checkconf %s", "named.service", "reload"),
+    ]  # fmt: skip

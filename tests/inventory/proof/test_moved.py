@@ -86,6 +86,5 @@ def test_the_holder_of_the_block_delegates_its_reverse_zone(tmp_path: Path) -> N
     assert (f"{name}.", "NS", "dns.exchange.wuzhong.nx.jinbao.internal.") in old.records
     asked = {each.zone: each.addresses for each in servers["640100:centre1"].delegations}
     assert asked[name] == servers["640100:centre1"].forwarders
-    assert {each.zone: each.addresses for each in servers["640000:centre1"].delegations}[name] == servers[
-        "640300:centre1"
-    ].listen
+    copies = {copy.zone: copy for copy in servers["640000:centre1"].copies}
+    assert copies[name].below == servers["640300:centre1"].listen and copies[name].key == "names-640300"
