@@ -227,13 +227,13 @@ def _check(plan: Plan) -> list[Mistake]:
             cure = f"Give one of: {levels}." if levels else "Leave the rank out, or give lines that rank in sites.yml."
             wrong("plan.yml", ("encrypted", index), "JB1980", secured.suite, what, cure)
     zones = plan.sites.zones
-    levels: set[str] = set()
+    seen: set[str] = set()
     for index, site in enumerate(plan.sites.sites):
-        if site.level in levels:
+        if site.level in seen:
             what = f"sites of this level would get the names of the {site.level}'s other sites"
             cure = "Give each level one kind of site: devices and services are named by their region."
             wrong("sites.yml", ("sites", index), "JB1964", f"{site.level} {site.kind}", what, cure)
-        levels.add(site.level)
+        seen.add(site.level)
         for zone in site.zones:
             if zone not in zones:
                 cure = f"Use one of {', '.join(zones)}, or define it under `zones:`."
