@@ -27,7 +27,7 @@ def plan(folder: Path) -> Path:
     regions = ["000000", *PROVINCES, *cities]
     own = {"name": "wide", "scope": [{"region": code} for code in regions], "twin": {"running": regions}}
     kept = {key: value for key, value in document.items() if key not in ("extra_hosts", "partners")}
-    folder.mkdir()
+    folder.mkdir(parents=True)
     (folder / "plan.yml").write_text(yaml.safe_dump({**kept, **own}, allow_unicode=True, sort_keys=False), "utf-8")
     return folder
 
