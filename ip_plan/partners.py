@@ -171,7 +171,7 @@ def check(
             if request is None:
                 cure = f"Use some of: {', '.join(known.tables.requests)}."
                 told.append((at, "JB1971", f"nothing answers {name}", cure))
-            elif "production" not in zones.get(body.region, ()):
+            elif "production" not in zones.get(body.region, {"production"}):
                 what = f"this centre has no production zone, which {name} is answered from ({request.table})"
                 told.append((at, "JB1972", what, "Have the body ask at the centre that does the business."))
         for path, code, what, cure in told:

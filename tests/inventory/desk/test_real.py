@@ -157,7 +157,8 @@ def test_a_body_asks_through_real_nginx_and_is_answered_from_the_real_database(s
     assert (told("nobody")["found"], told("nobody")["values"]) == (False, {})
     refused = {
         "replayed": "JB2968", "not-agreed": "JB2969", "day-off": "JB2967", "changed": "JB2966", "wrong-body": "JB2965",
-        "cut": "JB2964", "stranger": "JB2960", "old": "JB2960", "bare": "JB2960", "large": "JB2961", "elsewhere": "JB2964", "down": "JB2963",
+        "cut": "JB2964", "stranger": "JB2960", "old": "JB2960", "bare": "JB2960", "large": "JB2961", "elsewhere": "JB2964",
+        "down": "JB2963",
     }  # fmt: skip
     assert {name: told(name)["code"] for name in refused} == refused
     assert all(told(name)["cure"] and told(name)["reason"] for name in refused)
