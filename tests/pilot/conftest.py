@@ -59,7 +59,7 @@ class Pilot(msgspec.Struct):
     @property
     def network(self) -> Network:
         """The Network of the plan as it stands now; compiled again when a word of it changed."""
-        words = tuple(sorted((path.name, path.read_bytes()) for path in self.folder.iterdir()))
+        words = tuple(sorted((path.name, path.read_bytes()) for path in self.folder.iterdir() if path.is_file()))
         if self.known.get("words") != words:
             self.known["words"] = words
             self.known["network"] = load(compile_plan(self.plan, self.state, confirm="pilot").network)
