@@ -94,7 +94,7 @@ def identities(stage: Stage, state: Path, front: Front, names: list[str]) -> Non
         key = sshkey.private(secret.value(state, f"ssh/{FRONT}/box-{body.id}"))
         stage.file(f"/tmp/body/{body.id}", f"{key}\n".encode(), "0600")
     lay(stage, "/tmp/body", pki.identity(state, ["tax1.640100.body"]), key="tax1.key", name="tax1.crt")
-    stage.file(f"{nginx.FOLDER}/bodies.conf", pinned.encode())
+    stage.file(f"{nginx.FOLDER}/bodies.crt", pinned.encode())
     stage.file("/tmp/body/body.sh", SCRIPT.read_bytes())
 
 
