@@ -13,7 +13,7 @@ from inventory.routing import Routing, routing
 from ip_plan import partners
 from ip_plan.holding import Holding, holding
 from ip_plan.network import TRANSIT, Device, Flow, Interface, Network, Protection, Service, Site, Suite
-from ip_plan.partners import Boxes
+from ip_plan.partners import Boxes, Front
 
 NODE_EXPORTER, PROMETHEUS = "tcp/9100", "tcp/9090"
 
@@ -167,6 +167,8 @@ class Intent(msgspec.Struct, frozen=True):
     administration: Administration | None = None
     boxes: Boxes | None = None
     """The drop boxes that a host keeps, or fetches from."""
+    front: Front | None = None
+    """The front-end that a host keeps, or answers the requests of."""
 
 
 def intent(network: Network, device: Device, server: Server | None = None) -> Intent:
@@ -193,6 +195,7 @@ def intent(network: Network, device: Device, server: Server | None = None) -> In
         metrics=_metrics(network, device, site) if "metrics" in device.duties else None,
         administration=_administration(network, site) if device.dialect in VENDORS else None,
         boxes=_boxes(network, device, site),
+        front=_front(network, device, site),
     )
 
 
@@ -297,6 +300,11 @@ def _stanza(network: Network, protection: Protection) -> Stanza:
 def _boxes(network: Network, device: Device, site: Site) -> Boxes | None:
     found = partners.boxes(network, site) if device.role == "host" else None
     return found if found and device.name in (found.device, found.fetcher) else None
+
+
+def _front(network: Network, device: Device, site: Site) -> Front | None:
+    found = partners.front(network, site) if device.role == "host" else None
+    return found if found and device.name in (found.device, found.desk) else None
 
 
 def _metrics(network: Network, device: Device, site: Site) -> Metrics:

@@ -276,7 +276,8 @@ def build(
             made = msgspec.structs.replace(made, dialect=choice.dialect, model=choice.model, numbers=numbers)
         devices.append(made)
     mistakes += _absent(plan, layout, province, bodies)
-    mistakes += partners.check(plan, _offered(sites, services), layout.members[province])
+    zones = {site.region: {zone.name for zone in site.zones} for site in sites if site.kind == "centre"}
+    mistakes += partners.check(plan, _offered(sites, services), zones, layout.members[province])
     ledger.settle(grants.living)
     ledger.drop(grants.free)
     neighbours = [top] if top else [part for part, _ in below]
@@ -481,19 +482,28 @@ def hosts_of(plan: Plan, need: Need) -> list[tuple[str, list[str], list[str]]]:
     return found + [(host.zone, host.duties, host.services) for host in extra]
 
 
-def _offered(sites: Iterable[Site], services: Iterable[Service]) -> dict[str, list[str]]:
+def _offered(sites: Iterable[Site], services: Iterable[Service]) -> dict[str, list[Service]]:
     """Region → the services of its sites."""
     region = {site.key: site.region for site in sites}
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[Service]] = {}
     for service in services:
-        found.setdefault(region[service.site], []).append(service.name)
+        found.setdefault(region[service.site], []).append(service)
     return found
 
 
 def _partners(plan: Plan, wanted: Iterable[Need]) -> tuple[Partner, ...]:
     centre = {need.region: need.key for need in wanted if need.kind.kind == "centre"}
     found = (
-        Partner(centre[row.region], row.id, row.title, tuple(row.tables), row.limit_megabytes * 1_000_000, row.key)
+        Partner(
+            centre[row.region],
+            row.id,
+            row.title,
+            tuple(row.tables),
+            row.limit_megabytes * 1_000_000,
+            row.key,
+            tuple(row.online.requests) if row.online else (),
+            row.online.per_minute if row.online else 0,
+        )
         for row in plan.plan.partners
         if row.region in centre
     )

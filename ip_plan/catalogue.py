@@ -82,6 +82,17 @@ class Entrance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is wrong with a row → the condition that holds where it is not."""
 
 
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an outside body may ask online: one row of a table of the exchange zone, results only (S3 四(一)2)."""
+
+    table: str
+    """`schema.table`."""
+    by: tuple[str, ...]
+    """The columns that a request gives; with the region they tell the row."""
+    gives: tuple[str, ...]
+    """The columns of the answer."""
+
+
 class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """tables.yml as values."""
 
@@ -92,6 +103,8 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Flow → what it carries from a higher level to a lower one, where `flows` says what goes up."""
     entrances: dict[str, dict[str, Entrance]]
     """Flow → table (`schema.table`) of the exchange zone → how its rows come into production."""
+    requests: dict[str, Request]
+    """What outside bodies may ask online, by name."""
     schemas: dict[str, dict[str, Table]]
     """Schema → its tables by name."""
 
@@ -230,6 +243,15 @@ def _table_faults(tables: Tables, known: dict[str, Entry]) -> list[tuple[tuple[A
             elif there.key != here.key or not entrance.checks:
                 faults.append((path, name, f"it has no checks, or another key than {entrance.to}"))
     inside = {entry.schema for entry in known.values() for zones in entry.at.values() if "production" in zones}
+    for asked, request in tables.requests.items():
+        held = every.get(request.table)
+        given = () if held is None else _given(request.table.partition(".")[0] in inside, held)
+        if lacking := sorted({"region", *request.by, *request.gives} - (set(given) - set(tables.stays))):
+            what = f"{request.table} does not give {', '.join(lacking)} outside production"
+            faults.append((("requests", asked), asked, what))
+        elif held and set(held.key) - {"region", *request.by}:
+            what = f"what it is asked by does not tell one row of {request.table}"
+            faults.append((("requests", asked), asked, what))
     owned = {entry.schema for entry in known.values()}
     for schema, listed in tables.schemas.items():
         if schema not in owned:

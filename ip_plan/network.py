@@ -230,6 +230,10 @@ class Partner(msgspec.Struct, frozen=True, gc=False):
     """The most that one delivery may bring."""
     key: str = ""
     """Its public key; empty: a pair is made with the secrets."""
+    requests: tuple[str, ...] = ()
+    """What it may ask online."""
+    per_minute: int = 0
+    """How often."""
 
 
 class Flow(msgspec.Struct, frozen=True):

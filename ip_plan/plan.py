@@ -225,7 +225,7 @@ def _check(plan: Plan) -> list[Mistake]:
             what = f"no {secured.rank or 'line'}{' line' if secured.rank else ''} goes up from a {secured.level}"
             levels = ", ".join(dict.fromkeys(line.level for line in lines))
             cure = f"Give one of: {levels}." if levels else "Leave the rank out, or give lines that rank in sites.yml."
-            wrong("plan.yml", ("encrypted", index), "JB1980", secured.suite, what, cure)
+            wrong("plan.yml", ("encrypted", index), "JB1968", secured.suite, what, cure)
     zones = plan.sites.zones
     seen: set[str] = set()
     for index, site in enumerate(plan.sites.sites):

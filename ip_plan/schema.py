@@ -295,6 +295,15 @@ class ExceptionFile(_Model):
         )
 
 
+class Online(_Model):
+    """What a body may ask online, and how often (FL-06, FL-13)."""
+
+    requests: Annotated[list[Label], Field(min_length=1)]
+    """Names of `requests` in tables.yml."""
+    per_minute: Annotated[int, Field(ge=1, le=6000)]
+    """What is more is refused at the front-end."""
+
+
 class PartnerFile(_Model):
     """A body outside that leaves files in a drop box of one centre (S3 四(二)2)."""
 
@@ -308,6 +317,7 @@ class PartnerFile(_Model):
     """The most that one delivery may bring."""
     key: Annotated[str, StringConstraints(pattern=r"^(ssh-ed25519 [A-Za-z0-9+/=]+)?$")] = ""
     """Its public key; empty: a pair is made in the state folder, to rehearse with."""
+    online: Online | None = None
     reason: Reason
 
 

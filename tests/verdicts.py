@@ -11,7 +11,7 @@ import yaml
 from ip_plan.network import Network, Site
 
 PORTS = (
-    "tcp/22", "tcp/53", "udp/53", "tcp/443", "udp/123", "tcp/5432", "tcp/6514", "tcp/8432", "tcp/9090", "tcp/9100",
+    "tcp/22", "tcp/53", "udp/53", "tcp/443", "udp/123", "tcp/5432", "tcp/2222", "tcp/6514", "tcp/8432", "tcp/8443", "tcp/9090", "tcp/9100",
     "icmp/echo", "tcp/9",
 )  # fmt: skip
 

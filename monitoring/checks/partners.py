@@ -1,11 +1,12 @@
-"""`flow.delivered`: what outside bodies leave in their drop boxes is fetched and answered; how much of it was loaded and refused.
+"""`flow.delivered`, `flow.answered`: what outside bodies leave in their drop boxes is taken in, and what they ask online is answered.
 
-The intake of a centre is asked for one record a body. A refused delivery is the body's affair and told by number; what fails here is an
-intake that no longer runs, does not reach the boxes, or cannot load.
+The intake and the desk of a centre are asked for one record a body. What was refused is the body's affair and told by number; what
+fails here is an intake or a desk that no longer runs, does not reach the external zone, or has no database.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,30 +15,55 @@ from ground import remote
 from ground.record import Measure, Record
 from ip_plan import partners
 from ip_plan.network import Partner
-from ip_plan.partners import Boxes
+from ip_plan.partners import Boxes, Front
 from monitoring.checks.look import Found, Look, subject
 
-CHECK = "flow.delivered"
-METHOD = "the intake's own account of its last runs"
-PROGRAM = "date +%s; cat /var/lib/jinbao-intake/status.json"
-SILENT_SECONDS = 300.0
-"""How long ago the last good run may lie: five of the timer's rounds."""
+CHECK, ANSWERED = "flow.delivered", "flow.answered"
+
+
+class Way(msgspec.Struct, frozen=True):
+    """One of the two ways in, and what is asked of the program that looks after it."""
+
+    check: str
+    program: str
+    """Prints the time of its host, and its own account."""
+    method: str
+    silent_seconds: float
+    """How long ago the last good run may lie."""
+    done: tuple[str, str]
+    """What it counts, and of what."""
+    more: tuple[str, ...]
+    """What else it counts."""
+    ended: str
+    """Why it has no good run, where it does not say."""
+
+
+FILES = Way(
+    CHECK, "date +%s; cat /var/lib/jinbao-intake/status.json", "the intake's own account of its last runs", 300.0,
+    ("loaded", "deliveries"), ("rows",), "the timer does not start it",
+)  # fmt: skip
+"""Five of the timer's rounds."""
+REQUESTS = Way(
+    ANSWERED, "date +%s; cat /var/lib/jinbao-desk/status.json", "the desk's own account of its last rounds", 60.0,
+    ("answered", "requests"), (), "it does not run",
+)  # fmt: skip
+"""Three of its rounds, in which nobody asks."""
 
 
 class Status(msgspec.Struct, frozen=True):
-    """What one intake said; `trouble` where it was no answer."""
+    """What an intake or a desk said; `trouble` where it was no answer."""
 
     silent: bool = False
     trouble: str = ""
     age: float = 0.0
     """Seconds since its last good run."""
     said: str = ""
-    """What the last run had against boxes or database."""
+    """What the last run had against external zone or database."""
     bodies: dict[str, dict[str, Any]] = {}
 
 
 def read(answer: remote.Answer) -> Status:
-    """What `PROGRAM` printed: the time, and the account."""
+    """What the program of a way printed: the time, and the account."""
     if answer.code is None:
         return Status(silent=True, trouble=answer.err.strip() or "no answer")
     now, _, account = answer.out.partition("\n")
@@ -50,45 +76,56 @@ def read(answer: remote.Answer) -> Status:
 
 
 def run(look: Look) -> Found:
-    """Ask every intake; one record a body."""
-    listed = [boxes for site in look.network.running() if (boxes := partners.boxes(look.network, site))]
-    look.told(f"partners: {len(listed)} centres with drop boxes")
-    answers = remote.run_all(look.session, {boxes.fetcher: PROGRAM for boxes in listed}) if listed else {}
-    return Found(
-        tuple(judge(look, boxes, body, read(answers[boxes.fetcher])) for boxes in listed for body in boxes.bodies)
-    )
+    """Ask every intake and every desk; one record a body and way."""
+    sites = list(look.network.running())
+    boxes = [found for site in sites if (found := partners.boxes(look.network, site))]
+    fronts = [front for site in sites if (front := partners.front(look.network, site))]
+    look.told(f"partners: {len(boxes)} centres with drop boxes, {len(fronts)} with a front-end")
+    return Found((*_asked(look, FILES, boxes), *_asked(look, REQUESTS, fronts)))
 
 
-def judge(look: Look, boxes: Boxes, body: Partner, status: Status) -> Record:
+def _asked(look: Look, way: Way, places: Sequence[Boxes | Front]) -> list[Record]:
+    programs = {_asking(place): way.program for place in places}
+    answers = remote.run_all(look.session, programs) if programs else {}
+    return [judge(look, way, place, body, read(answers[_asking(place)])) for place in places for body in place.bodies]
+
+
+def _asking(place: Boxes | Front) -> str:
+    """The device of the exchange zone that opens the connection."""
+    return place.fetcher if isinstance(place, Boxes) else place.desk
+
+
+def judge(look: Look, way: Way, place: Boxes | Front, body: Partner, status: Status) -> Record:
     """The record of one body."""
-    site, fetcher = look.network.sites[boxes.site], look.network.devices[boxes.fetcher]
+    asking = _asking(place)
+    site, device = look.network.sites[place.site], look.network.devices[asking]
     counts = status.bodies.get(body.id, {})
     refused: dict[str, int] = counts.get("refused", {})
+    done, things = way.done
     measures: tuple[Measure, ...] = ()
     if status.trouble:
         result, reason = "not-observed" if status.silent else "error", status.trouble
     else:
         measures = (
-            Measure("age", "s", round(status.age, 1), SILENT_SECONDS),
-            Measure("loaded", "", float(counts.get("loaded", 0))),
-            Measure("rows", "", float(counts.get("rows", 0))),
+            Measure("age", "s", round(status.age, 1), way.silent_seconds),
+            *(Measure(name, "", float(counts.get(name, 0))) for name in (done, *way.more)),
             Measure("refused", "", float(sum(refused.values()))),
         )
-        late = status.age > SILENT_SECONDS
+        late = status.age > way.silent_seconds
         result = "fail" if late else "pass"
         codes = ", ".join(f"{code} {number}" for code, number in sorted(refused.items()))
-        told = f"{counts.get('loaded', 0)} deliveries loaded, {sum(refused.values())} refused" + (
+        told = f"{counts.get(done, 0)} {things} {done}, {sum(refused.values())} refused" + (
             f" ({codes})" if codes else ""
         )
-        reason = f"no good run for {status.age:.0f} s: {status.said or 'the timer does not start it'}" if late else told
+        reason = f"no good run for {status.age:.0f} s: {status.said or way.ended}" if late else told
     return look.record(
-        CHECK,
-        subject(site, zone=fetcher.zone, service=body.id, device=boxes.fetcher, peer=boxes.device),
+        way.check,
+        subject(site, zone=device.zone, service=body.id, device=asking, peer=place.device),
         result,  # type: ignore[arg-type]
         reason,
-        method=METHOD,
-        key=(boxes, body),
-        observer=boxes.fetcher,
+        method=way.method,
+        key=(place, body),
+        observer=asking,
         seen=0 if status.trouble else 1,
         measures=measures,
     )

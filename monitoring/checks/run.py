@@ -58,7 +58,7 @@ CHECKS = {
     "databases": (database.CHECK,),
     "flows": (flows.CHECK,),
     "entrances": (entrance.CHECK,),
-    "partners": (partners.CHECK,),
+    "partners": (partners.CHECK, partners.ANSWERED),
     "sames": sames.CHECKS,
     "backups": (backup.CHECK,),
 }

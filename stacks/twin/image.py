@@ -44,6 +44,7 @@ PACKAGES = (
     "iputils-ping",
     "netcat-openbsd",
     "nftables",
+    "nginx",
     "openssh-server",
     "openssl",
     "pgbackrest",

@@ -52,7 +52,9 @@ def files(intent: Intent, *, lab: bool) -> list[File]:
 
 def _server(intent: Intent) -> str:
     """What listens on addresses of services from its start on."""
-    return "PostgreSQL" if intent.database else "OpenSSH" if intent.boxes else ""
+    if intent.database:
+        return "PostgreSQL"
+    return "OpenSSH and nginx" if intent.front else "OpenSSH" if intent.boxes else ""
 
 
 def _network(port: Port, lab: bool) -> str:

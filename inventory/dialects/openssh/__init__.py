@@ -10,6 +10,7 @@ from ground import secret
 from inventory.dialects.template import fill
 from inventory.file import File
 from inventory.intent import Intent
+from ip_plan.network import Partner
 from ip_plan.partners import Boxes
 
 FOLDER = "/etc/jinbao/boxes"
@@ -31,6 +32,11 @@ def fetcher_key(boxes: Boxes) -> str:
     return f"ssh/{boxes.fetcher}/{boxes.user}"
 
 
+def body_key(device: str, body: Partner) -> str:
+    """The public key of a body: the plan's, or the half of a secret of the host that keeps its box."""
+    return body.key or secret.reference(f"ssh/{device}/box-{body.id}", "ssh-public")
+
+
 def files(intent: Intent) -> list[File]:
     """Settings, accounts, folders, keys and unit of a host with drop boxes."""
     boxes = intent.boxes
@@ -45,9 +51,7 @@ def files(intent: Intent) -> list[File]:
     limit = max(body.limit_bytes for body in boxes.bodies) + SLACK_BYTES
     unit = fill("openssh/boxes.service.j2", limit=limit, users=[boxes.user, *accounts])
     keys = {boxes.user: secret.reference(fetcher_key(boxes), "ssh-public")}
-    for body in boxes.bodies:
-        own = secret.reference(f"ssh/{boxes.device}/{boxes.account(body)}", "ssh-public")
-        keys[boxes.account(body)] = body.key or own
+    keys |= {boxes.account(body): body_key(boxes.device, body) for body in boxes.bodies}
     return [
         File("/etc/sysusers.d/jinbao-boxes.conf", fill("openssh/boxes.sysusers.j2", **values), role, unit=UNIT, action="restart"),
         File("/etc/tmpfiles.d/jinbao-boxes.conf", fill("openssh/boxes.tmpfiles.j2", **values), role, unit=UNIT, action="restart"),

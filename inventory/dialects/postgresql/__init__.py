@@ -15,6 +15,7 @@ from inventory.file import File
 from inventory.intent import Intent
 from ip_plan import partners
 from ip_plan.holding import Held
+from ip_plan.partners import Front
 
 FOLDER = "/etc/postgresql/15/main"
 DATA = "/var/lib/postgresql/15/main"
@@ -86,7 +87,7 @@ def files(intent: Intent, *, lab: bool) -> list[File]:
         names={each.full for each in held.tables}, written=[each for each in held.tables if not each.filled],
         signature=signature, users=users, owner=OWNER, application=APPLICATION, audit=AUDIT, reviewer=REVIEWER, mover=MOVER,
         name=NAME, folder=FOLDER, same_person=SAME_PERSON, unknown=UNKNOWN, nothing=NOTHING, md5=md5,
-        intake=_intake(intent), outside=partners.SCHEMA,
+        intake=_intake(intent), outside=partners.SCHEMA, register=partners.ASKED, desk=_desk(intent),
     )  # fmt: skip
     found += [
         File(f"{FOLDER}/pg_ident.conf", ident, role, "postgres", "postgres", "0640", unit=unit),
@@ -128,6 +129,12 @@ def _intake(intent: Intent) -> str:
     """The role that loads what outside bodies deliver; empty: none does here."""
     boxes = intent.boxes
     return boxes.user if boxes and boxes.fetcher == intent.device.name else ""
+
+
+def _desk(intent: Intent) -> Front | None:
+    """Whom a role of its own answers here; None: it answers nobody."""
+    front = intent.front
+    return front if front and front.desk == intent.device.name else None
 
 
 def signature(held: Held) -> str:
