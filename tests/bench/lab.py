@@ -149,8 +149,8 @@ def reached(twin: Twin, clock: Clock, there: Collection[str]) -> bool:
     aims = [aim for aim in zones.targets(twin.network) if aim.device in there]
     expected = zones.expect(twin.network, openers, aims)
     chosen = one_each(twin.network, expected)
-    if {device for _, device, _ in chosen} != {host.name for host in openers}:
-        raise Failed("the plan lets nobody reach some host")
+    if {end for opener, device, _ in chosen for end in (opener, device)} != {host.name for host in openers}:
+        raise Failed("the plan lets some host reach nobody and nobody reach it")
     session = remote.session(reach.of(twin.state, twin.at))
     try:
         with crew(session, [host.name for host in openers]) as members:
@@ -176,14 +176,18 @@ def _open(allow: str, letters: str) -> bool:
 
 
 def one_each(network: Network, expected: dict[tuple[str, str, str], zones.Expected]) -> frozenset[tuple[str, str, str]]:
-    """For each host one (opener, host, service) that the plan opens: from another site where there is one."""
-    best: dict[str, tuple[bool, tuple[str, str, str]]] = {}
+    """For each host one (opener, host, service) that the plan opens: from another site where there is one.
+
+    A host that nobody may reach, as in a decision zone, opens one itself.
+    """
+    best: dict[str, tuple[bool, bool, tuple[str, str, str]]] = {}
     for key, row in expected.items():
         opener, device, _ = key
         if "1" in row.allow:
             near = network.devices[opener].site == network.devices[device].site
-            best[device] = min(best.get(device, (True, ("~", "", ""))), (near, key))
-    return frozenset(key for _, key in best.values())
+            for host, opens in ((device, False), (opener, True)):
+                best[host] = min(best.get(host, (True, True, ("~", "", ""))), (opens, near, key))
+    return frozenset(key for *_, key in best.values())
 
 
 def preseeded(twin: Twin) -> Figure:
