@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -56,6 +57,16 @@ def stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     STACKS.update({each.name: each for each in program.stacks(compiled("pilot", tmp_path_factory.mktemp("state")))})
     yield
     STACKS.clear()
+
+
+@pytest.fixture(autouse=True)
+def loop() -> Iterator[None]:
+    """The mocks want an event loop of the thread; a test before may have ended it."""
+    own = asyncio.new_event_loop()
+    asyncio.set_event_loop(own)
+    yield
+    asyncio.set_event_loop(None)
+    own.close()
 
 
 def declared(name: str) -> tuple[Asked, set[str]]:
