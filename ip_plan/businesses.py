@@ -8,12 +8,12 @@ allow that of a province is judged where stacks are previewed (NO-19).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import get_args
 
 from ground.mistake import Mistake
 from ip_plan.layout import Layout, serving
 from ip_plan.plan import Plan
+from ip_plan.regions import ancestors
 from ip_plan.schema import Business
 
 BUSINESSES: tuple[Business, ...] = get_args(Business)
@@ -61,7 +61,7 @@ def check(plan: Plan, layout: Layout) -> list[Mistake]:
                 what = "has no businesses of its own in this plan"
                 cure = "Name a province or city in scope; counties and townships are handled with their city."
                 wrong(place, "JB1961", code, what, cure)
-            elif row.centre not in (code, *_above(plan, code)):
+            elif row.centre not in (code, *(above.code for above in ancestors(plan.regions, code))):
                 what = f"does not lie below {plan.regions[row.centre].name} ({row.centre})"
                 wrong(place, "JB1962", code, what, "Keep its businesses at its own centre, or at one above it.")
             for business in row.businesses:
@@ -76,11 +76,6 @@ def check(plan: Plan, layout: Layout) -> list[Mistake]:
 def _own(plan: Plan, code: str) -> bool:
     row = plan.regions[code]
     return row.level in LEVELS and row.kind != "grouping"
-
-
-def _above(plan: Plan, code: str) -> Iterator[str]:
-    while code := plan.regions[code].parent:
-        yield code
 
 
 def _keeps(plan: Plan, layout: Layout, code: str) -> bool:

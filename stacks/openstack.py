@@ -110,7 +110,7 @@ def _on(segment: Segment, hosts: Mapping[str, Host], opts: ResourceOptions) -> I
     }  # fmt: skip
     for device, interface in (port.split() for port in segment.ports):
         host = hosts[device]
-        own, *more = _by_family(host.interfaces[interface], host.services)
+        own, served = _by_family(host.interfaces[interface], host.services)
         routes = host.role != "host"
         port = networking.Port(
             f"{device}-{interface}",
@@ -124,11 +124,9 @@ def _on(segment: Segment, hosts: Mapping[str, Host], opts: ResourceOptions) -> I
             no_security_groups=True,
             # Without the cloud's guard a routing device sends what it forwards; a host sends its own and its services' addresses.
             port_security_enabled=not routes,
-            allowed_address_pairs=[
-                networking.PortAllowedAddressPairArgs(ip_address=address) for pairs in more for _, address in pairs
-            ]
-            if not routes
-            else None,
+            allowed_address_pairs=None
+            if routes
+            else [networking.PortAllowedAddressPairArgs(ip_address=address) for _, address in served],
             opts=opts,
         )
         yield device, port

@@ -9,17 +9,14 @@ from __future__ import annotations
 import time as clock
 from collections.abc import Sequence
 
-import dns.exception
 import dns.message
-import dns.rcode
-import dns.rdatatype
 import dns.rrset
 import msgspec
 
 from ground.record import Measure, Record
 from ip_plan import nameservers
 from ip_plan.network import Device, Service, Site
-from monitoring.checks import exchange
+from monitoring.checks import exchange, names
 from monitoring.checks.crew import Crew
 from monitoring.checks.look import Found, Look, addresses, some, subject
 
@@ -129,14 +126,8 @@ def _said(replies: Sequence[exchange.Reply | None]) -> Said:
 
 def read(data: bytes) -> str:
     """The serial in an answer; in angle brackets what it says instead."""
-    try:
-        message = dns.message.from_wire(data)
-    except dns.exception.DNSException as why:
-        return f"<unreadable: {why}>"
-    if message.rcode() != dns.rcode.NOERROR:
-        return f"<{dns.rcode.to_text(message.rcode())}>"
-    serials = [row.serial for answer in message.answer if answer.rdtype == dns.rdatatype.SOA for row in answer]
-    return str(serials[0]) if serials else "<nothing>"
+    found = names.rows(data, "SOA")
+    return found if isinstance(found, str) else found[0].split()[2]
 
 
 def _behind(said: Said) -> bool:

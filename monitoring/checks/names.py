@@ -113,8 +113,8 @@ def _query(number: int, question: Question) -> bytes:
     return query.to_wire()
 
 
-def read(data: bytes, kind: str) -> str:
-    """The answers of a reply, sorted and joined by blanks; in angle brackets what it says instead."""
+def rows(data: bytes, kind: str) -> list[str] | str:
+    """The records of that type in a reply, as text and in its order; in angle brackets what it says instead."""
     try:
         message = dns.message.from_wire(data)
     except dns.exception.DNSException as why:
@@ -122,8 +122,13 @@ def read(data: bytes, kind: str) -> str:
     if message.rcode() != dns.rcode.NOERROR:
         return f"<{dns.rcode.to_text(message.rcode())}>"
     wanted = dns.rdatatype.from_text(kind)
-    found = sorted(row.to_text().rstrip(".") for answer in message.answer if answer.rdtype == wanted for row in answer)
-    return " ".join(found) or "<nothing>"
+    return [row.to_text() for answer in message.answer if answer.rdtype == wanted for row in answer] or "<nothing>"
+
+
+def read(data: bytes, kind: str) -> str:
+    """The answers of a reply, sorted and joined by blanks; in angle brackets what it says instead."""
+    found = rows(data, kind)
+    return found if isinstance(found, str) else " ".join(sorted(row.rstrip(".") for row in found)) or "<nothing>"
 
 
 def judge(
