@@ -14,8 +14,8 @@ from inventory import render
 from ip_plan.compile import compile_plan
 from ip_plan.network import load
 from playbooks import deploy
-from tests.bench.lab import Clock, Twin, look, until
 from tests.bench.meter import CHECKOUT, Failed, Figure
+from tests.bench.twin import Clock, Twin, look, until
 from tests.persons import AREA, number
 
 CITY = "640300"

@@ -13,8 +13,8 @@ from ip_plan.compile import compiled
 from ip_plan.network import Device
 from stacks.twin import build as builds
 from stacks.twin import lab as labs
-from tests.bench.lab import Clock, Twin, ended, reached
 from tests.bench.meter import CHECKOUT, Figure
+from tests.bench.twin import Clock, Twin, ended, reached
 
 PROVINCES, CITIES = ("410000", "610000", "620000", "640000"), 5
 """Provinces whose first five prefectures are numbered without a gap."""

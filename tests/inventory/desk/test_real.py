@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from ground import secret, sshkey
-from inventory import render
 from inventory.dialects import desk, nginx
 from ip_plan import partners
 from ip_plan.compile import compiled
@@ -50,21 +49,10 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
     stage.folder.mkdir()
     stage.lines.append("ip link set lo up")
     for end in (front.asked, front.fetched):
-        stage.lines += [
-            f"ip addr add {address} dev lo {'nodad' if ':' in address else ''}; echo {address} {end.host} >> /etc/hosts"
-            for address in end.addresses
-        ]
-    checks = []
-    for rendered in render.render(network, devices=[FRONT, DESK], lab=True):
-        for entry in rendered.tree.entries:
-            content = rendered.contents[entry.source]
-            if entry.role in ("front", "desk"):
-                stage.file(entry.target, secret.fill(state, content), entry.mode)
-                checks += [entry.validator.replace("%s", entry.target)] if entry.validator else []
-            if rendered.tree.device == DESK and entry.target.endswith("/databases.sql"):
-                (stage.folder / "databases.sql").write_bytes(content)
+        stage.serve(end.host, end.addresses)
+    _, checks = stage.render(state, network, [FRONT, DESK], ["front", "desk"])
     identities(stage, state, front, [front.name])
-    stage.tell("valid", " && ".join(checks))
+    stage.tell("valid", checks)
     stage.lines += [
         f"install -d -o www-data -g www-data -m 750 {Path(nginx.SOCKET).parent}",
         f"runuser -u www-data -- python3 -I {nginx.PROGRAM} {nginx.SOCKET} &",

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from inventory import render
 from inventory.dialects import intake
 from ip_plan import partners
 from ip_plan.compile import compiled
+from ip_plan.network import Network
 from tests.inventory.conftest import Run
 
 PAYMENTS = "person,kind,month,paid_yuan\n990101198001010011,pension,2026-10-01,812.50\n990101198001010029,养老,2026-10-01,640\n"
@@ -69,6 +70,30 @@ class Stage:
             name, f"cd /tmp/body; printf %b {shlex.quote(commands)} | sftp {options} -P 2222 -b - box-bank1@$HOST"
         )
 
+    def serve(self, host: str, addresses: Iterable[str]) -> None:
+        """Its own loopback has the addresses of `host`, and every program here finds them."""
+        self.lines += [
+            f"ip addr add {address} dev lo {'nodad' if ':' in address else ''}; echo {address} {host} >> /etc/hosts"
+            for address in addresses
+        ]
+
+    def render(
+        self, state: Path, network: Network, devices: Sequence[str], roles: Sequence[str]
+    ) -> tuple[dict[str, bytes], str]:
+        """Lay the files of these roles; the last device has the database. What is laid by its target, and the check of it all."""
+        checks: list[str] = []
+        laid: dict[str, bytes] = {}
+        for rendered in render.render(network, devices=devices, lab=True):
+            for entry in rendered.tree.entries:
+                content = rendered.contents[entry.source]
+                if entry.role in roles:
+                    laid[entry.target] = content
+                    self.file(entry.target, secret.fill(state, content), entry.mode)
+                    checks += [entry.validator.replace("%s", entry.target)] if entry.validator else []
+                if rendered.tree.device == devices[-1] and entry.target.endswith("/databases.sql"):
+                    (self.folder / "databases.sql").write_bytes(content)
+        return laid, " && ".join(checks)
+
     def said(self, name: str) -> str:
         return (self.folder / f"{name}.out").read_text()
 
@@ -86,22 +111,10 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
     stage = Stage(folder / "build")
     stage.folder.mkdir()
     stage.lines += ["ip link set lo up", f"HOST={boxes.host}"]
-    for address in boxes.addresses:
-        stage.lines.append(
-            f"ip addr add {address} dev lo {'nodad' if ':' in address else ''}; echo {address} $HOST >> /etc/hosts"
-        )
-    checks = []
-    for rendered in render.render(network, devices=[BOX, FETCHER], lab=True):
-        for entry in rendered.tree.entries:
-            content = rendered.contents[entry.source]
-            if entry.role in ("boxes", "intake"):
-                stage.file(entry.target, secret.fill(state, content), entry.mode)
-                checks += [entry.validator.replace("%s", entry.target)] if entry.validator else []
-            if rendered.tree.device == FETCHER and entry.target.endswith("/databases.sql"):
-                (stage.folder / "databases.sql").write_bytes(content)
-            if entry.target.endswith("jinbao-boxes.service"):
-                unit = content.decode()
-    stage.tell("valid", " && ".join(checks))
+    stage.serve(boxes.host, boxes.addresses)
+    laid, checks = stage.render(state, network, [BOX, FETCHER], ["boxes", "intake"])
+    unit = next(content.decode() for target, content in laid.items() if target.endswith("jinbao-boxes.service"))
+    stage.tell("valid", checks)
     before = [line.partition("=")[2] for line in unit.splitlines() if line.startswith("ExecStartPre=")]
     stage.lines += ["set -f", *before, "set +f", "/usr/sbin/sshd -f /etc/ssh/jinbao-boxes.conf", DATABASE]
     stage.file("/tmp/k", f"{sshkey.private(secret.value(state, f'ssh/{BOX}/box-bank1'))}\n".encode(), "0600")
