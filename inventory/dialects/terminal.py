@@ -34,6 +34,14 @@ def switch(mode: str, words: str, *, undo: str = "no", needs: tuple[str, ...] = 
     return Effect(mode, words, needs=needs), takes(mode, f"{undo} {words}", as_said(words), needs=needs)
 
 
+def names(mode: str, words: str, needed: str, value: str = r"\S+", *, undo: str = "no") -> tuple[Effect, Effect]:
+    """A setting that names what has to be there, `needed`; `undo` is said without the name."""
+    return (
+        Effect(mode, f"{words} ({value})", erases=(words,), needs=(needed,)),
+        takes(mode, f"{undo} {words}", words),
+    )
+
+
 def as_said(words: str) -> str:
     """The words of a pattern with its groups by number."""
     said, number = "", 0

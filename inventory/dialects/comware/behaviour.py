@@ -12,6 +12,7 @@ from inventory.dialects import terminal
 from inventory.dialects.terminal import takes
 
 sets, switch = partial(terminal.sets, undo="undo"), partial(terminal.switch, undo="undo")
+names = partial(terminal.names, undo="undo")
 
 _KEYS = (
     Effect("", r"ip vpn-instance \S+", enters="instance"),
@@ -64,8 +65,7 @@ _KEYS = (
         needs=(r"ip vpn-instance \1",),
     ),
     takes("ike profile", r"undo (match remote identity address .+)", r"\1"),
-    Effect("ike profile", r"proposal (\d+)", erases=("proposal",), needs=(r"ike proposal \1",)),
-    takes("ike profile", "undo proposal", "proposal"),
+    *names("ike profile", "proposal", r"ike proposal \1", r"\d+"),
     Effect("", r"ikev2 keychain \S+", enters="chain"),
     Effect("", r"undo ikev2 keychain (\S+)", writes="", drops=r"ikev2 keychain \1", idle=r"keychain \1"),
     Effect("chain", r"peer \S+", enters="chain peer"),
@@ -75,8 +75,7 @@ _KEYS = (
     Effect("", r"ikev2 profile \S+", enters="ikev2 profile"),
     Effect("", r"undo ikev2 profile (\S+)", writes="", drops=r"ikev2 profile \1", idle=r"ikev2-profile \1"),
     *sets("ikev2 profile", "authentication-method (local|remote)", r"\S+"),
-    Effect("ikev2 profile", r"keychain (\S+)", erases=("keychain",), needs=(r"ikev2 keychain \1",)),
-    takes("ikev2 profile", "undo keychain", "keychain"),
+    *names("ikev2 profile", "keychain", r"ikev2 keychain \1"),
     *sets("ikev2 profile", "identity local", r"address \S+"),
     Effect("ikev2 profile", r"match remote identity address \S+ \S+"),
     takes("ikev2 profile", r"undo (match remote identity address .+)", r"\1"),
@@ -95,10 +94,7 @@ _KEYS = (
             ("ike-profile", "ike profile"),
             ("ikev2-profile", "ikev2 profile"),
         )
-        for effect in (
-            Effect("profile", rf"{words} (\S+)", erases=(words,), needs=(rf"{what} \1",)),
-            takes("profile", f"undo {words}", words),
-        )
+        for effect in names("profile", words, rf"{what} \1")
     ),
 )
 
@@ -259,13 +255,7 @@ _INTERFACE = (
     *sets("interface", "tcp mss", r"\d+"),
     *sets("interface", "source", r"\S+"),
     *sets("interface", "destination", r"\S+"),
-    Effect(
-        "interface",
-        r"tunnel vpn-instance (\S+)",
-        erases=("tunnel vpn-instance",),
-        needs=(r"ip vpn-instance \1",),
-    ),
-    takes("interface", "undo tunnel vpn-instance", "tunnel vpn-instance"),
+    *names("interface", "tunnel vpn-instance", r"ip vpn-instance \1"),
     Effect(
         "interface",
         r"tunnel protection ipsec profile (\S+)",

@@ -6,7 +6,7 @@ No device was asked: docs/dialects.md names what stands on a page and what does 
 from __future__ import annotations
 
 from inventory.console import Behaviour, Effect
-from inventory.dialects.terminal import sets, switch, takes
+from inventory.dialects.terminal import names, sets, switch, takes
 
 _KEYS = (
     Effect("", r"crypto ikev2 proposal \S+", enters="ikev2"),
@@ -39,8 +39,7 @@ _KEYS = (
     ),
     *switch("ikev2 profile", r"match identity remote address (\S+) (\S+)"),
     *sets("ikev2 profile", "authentication (remote|local)", r"\S+"),
-    Effect("ikev2 profile", r"keyring local (\S+)", erases=("keyring local",), needs=(r"crypto ikev2 keyring \1",)),
-    takes("ikev2 profile", "no keyring local", "keyring local"),
+    *names("ikev2 profile", "keyring local", r"crypto ikev2 keyring \1"),
     Effect(
         "",
         r"crypto ipsec transform-set (\S+) .+",
@@ -66,10 +65,7 @@ _KEYS = (
     *(
         effect
         for words, what in (("transform-set", "crypto ipsec transform-set"), ("ikev2-profile", "crypto ikev2 profile"))
-        for effect in (
-            Effect("profile", rf"set {words} (\S+)", erases=(f"set {words}",), needs=(rf"{what} \1",)),
-            takes("profile", f"no set {words}", f"set {words}"),
-        )
+        for effect in names("profile", f"set {words}", rf"{what} \1")
     ),
 )
 
@@ -236,8 +232,7 @@ _INTERFACE = (
     *sets("interface", "(ip|ipv6) mtu", r"\d+"),
     *sets("interface", "ip tcp adjust-mss", r"\d+"),
     *sets("interface", "tunnel (source|destination)", r"\S+"),
-    Effect("interface", r"tunnel vrf (\S+)", erases=("tunnel vrf",), needs=(r"vrf definition \1",)),
-    takes("interface", "no tunnel vrf", "tunnel vrf"),
+    *names("interface", "tunnel vrf", r"vrf definition \1"),
     Effect(
         "interface",
         r"tunnel protection ipsec profile (\S+)",

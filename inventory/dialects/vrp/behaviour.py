@@ -12,6 +12,7 @@ from inventory.dialects import terminal
 from inventory.dialects.terminal import takes
 
 sets, switch = partial(terminal.sets, undo="undo"), partial(terminal.switch, undo="undo")
+names = partial(terminal.names, undo="undo")
 
 _KEYS = (
     Effect("", r"ip vpn-instance \S+", enters="instance"),
@@ -39,8 +40,7 @@ _KEYS = (
     Effect("", r"undo ike peer (\S+)", writes="", drops=r"ike peer \1", idle=r"ike-peer \1"),
     Effect("partner", r"undo version [12]"),
     takes("partner", r"version ([12])", r"undo version \1"),
-    Effect("partner", r"ike-proposal (\d+)", erases=("ike-proposal",), needs=(r"ike proposal \1",)),
-    takes("partner", "undo ike-proposal", "ike-proposal"),
+    *names("partner", "ike-proposal", r"ike proposal \1", r"\d+"),
     *sets("partner", "certificate local-filename", r"\S+"),
     Effect(
         "partner",
@@ -51,10 +51,8 @@ _KEYS = (
     takes("partner", "undo remote-address", "remote-address"),
     Effect("", r"ipsec profile \S+", enters="profile"),
     Effect("", r"undo ipsec profile (\S+)", writes="", drops=r"ipsec profile \1", idle=r"ipsec profile \1"),
-    Effect("profile", r"ike-peer (\S+)", erases=("ike-peer",), needs=(r"ike peer \1",)),
-    takes("profile", "undo ike-peer", "ike-peer"),
-    Effect("profile", r"proposal (\S+)", erases=("proposal",), needs=(r"ipsec proposal \1",)),
-    takes("profile", "undo proposal", "proposal"),
+    *names("profile", "ike-peer", r"ike peer \1"),
+    *names("profile", "proposal", r"ipsec proposal \1"),
 )
 
 _TOP = (
@@ -232,8 +230,7 @@ _INTERFACE = (
         needs=(r"ip vpn-instance \1",),
     ),
     takes("interface", "undo destination", "destination"),
-    Effect("interface", r"ipsec profile (\S+)", erases=("ipsec profile",), needs=(r"ipsec profile \1",)),
-    takes("interface", "undo ipsec profile", "ipsec profile"),
+    *names("interface", "ipsec profile", r"ipsec profile \1"),
     Effect("interface", r"ip address (dhcp-alloc|\S+ \S+)", erases=("ip address",)),
     takes("interface", "undo ip address( dhcp-alloc)?", "ip address"),
     Effect("interface", "ipv6 enable", needs=("ipv6",)),
