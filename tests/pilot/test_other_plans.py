@@ -61,6 +61,8 @@ def test_a_cut_of_a_plan_for_other_regions_runs(plan: Path, tmp_path: Path) -> N
     with running(plan, tmp_path) as pilot:
         assert pilot.prove().good
         assert until(90, lambda: not _wrong(pilot, "routing")), _wrong(pilot, "routing")
+        # A copy of a zone is fetched once there is a way to its primary: until then its server has no answer.
+        assert until(90, lambda: not _wrong(pilot, "copies")), _wrong(pilot, "copies")
         assert not _wrong(pilot, "zones", "reach", "names")
         if plan == PINNED:
             assert pilot.network.regions["640300"].blocks4 == ("10.1.0.0/18",)
