@@ -34,7 +34,12 @@ class Divisions:
             if table.table == "regions":
                 for number, values in table.rows:
                     self._row(table, number, dict(zip(table.columns, values, strict=True)), rows, seen)
-        if self.changed:
+        if self.changed and plan.shipped:
+            table, row = next(iter(self.changed.values()))
+            what = f"the division data of a shipped plan stay as they are ({len(self.changed)} rows would change)"
+            cure = "Copy the plan with `jinbao plan init <folder>`, and import into that folder."
+            self.mistakes.append(Mistake(table.place(row, "code"), None, None, "JB1359", plan.name, what, cure))
+        elif self.changed:
             self._check(rows)
 
     def _row(

@@ -22,6 +22,7 @@ from ground import work
 from ground.mistake import Mistakes
 from ip_plan import claims, intake, sheets, spreadsheet, workbook
 from ip_plan.compile import compile_plan
+from ip_plan.folder import folder_of
 from ip_plan.network import load
 from tests.ip_plan import nation
 
@@ -278,6 +279,17 @@ def test_a_plan_with_the_shipped_divisions_gets_its_own(tmp_path: Path) -> None:
     intake.take_in(str(plan), tmp_path / "state", [sent])
     assert (plan / "plan.yml").read_text() == text + "divisions: regions.csv\n"
     assert len((plan / "regions.csv").read_text().splitlines()) == 44707
+
+
+def test_a_shipped_plan_keeps_its_divisions(tmp_path: Path) -> None:
+    sent = tmp_path / "sent.csv"
+    sent.write_text("代码,名称,拼音\n640199,新县,xinxian\n")
+    folder = folder_of("pilot")[0]
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(Mistakes) as raised:
+        intake.take_in("pilot", tmp_path / "state", [sent])
+    assert [(mistake.code, mistake.file) for mistake in raised.value.found] == [("JB1359", f"{sent}!A2")]
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
 # What cannot be read
