@@ -1,21 +1,26 @@
-"""Prefixes as the command lines of vendors spell them."""
+"""Prefixes as the command lines of vendors spell them. An address alone is a whole one."""
 
 from __future__ import annotations
 
-from ipaddress import ip_interface, ip_network
+from ipaddress import IPv4Network
+
+_MASKS = {str(length): str(IPv4Network((0, length)).netmask) for length in range(33)}
+_WILDCARDS = {str(length): str(IPv4Network((0, length)).hostmask) for length in range(33)}
 
 
 def mask(prefix: str) -> str:
     """`10.0.0.1/24` → `10.0.0.1 255.255.255.0`."""
-    return ip_interface(prefix).with_netmask.replace("/", " ")
+    address, _, length = prefix.partition("/")
+    return f"{address} {_MASKS[length or '32']}"
 
 
 def wildcard(prefix: str) -> str:
     """`10.0.0.0/24` → `10.0.0.0 0.0.0.255`."""
-    return ip_network(prefix).with_hostmask.replace("/", " ")
+    address, _, length = prefix.partition("/")
+    return f"{address} {_WILDCARDS[length or '32']}"
 
 
 def split(prefix: str) -> str:
-    """`3fff::/20` → `3fff:: 20`; an address alone is a whole one."""
+    """`3fff::/20` → `3fff:: 20`."""
     address, _, length = prefix.partition("/")
     return f"{address} {length or (128 if ':' in address else 32)}"
