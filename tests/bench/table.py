@@ -200,6 +200,11 @@ def page(table: Table) -> str:
     for row in peers:
         lines += _beside(table, row)
     lines += ["", *(f"- `{row.name}`: {row.title}{f' ({row.note})' if row.note else ''}." for row in peers)]
+    missed = limits(table.entries)
+    if missed:
+        lines += ["", "## What costs more than it may", ""]
+        why = {each.name: each.why for each in (*ROWS, *LABS)}
+        lines += [f"- `{name}`: {what}. {why[name]}" for name, what in missed.items()]
     return "\n".join(lines) + "\n"
 
 
