@@ -44,8 +44,6 @@ class Row(msgspec.Struct, frozen=True):
 
     What is compared is the cost of a unit: at the same size, and where the project's row has none of it, at its last one."""
     note: str = ""
-    why: str = ""
-    """Where it costs more than it may: what the profile shows, and what comes next."""
 
 
 class Lab(msgspec.Struct, frozen=True):
@@ -58,8 +56,6 @@ class Lab(msgspec.Struct, frozen=True):
     per_unit: float = 0
     """At most, seconds for each unit."""
     note: str = ""
-    why: str = ""
-    """As that of a row."""
 
 
 def _work(*words: str) -> Command:

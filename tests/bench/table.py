@@ -203,9 +203,14 @@ def page(table: Table) -> str:
     missed = limits(table.entries)
     if missed:
         lines += ["", "## What costs more than it may", ""]
-        why = {each.name: each.why for each in (*ROWS, *LABS)}
-        lines += [f"- `{name}`: {what}. {why[name]}" for name, what in missed.items()]
+        shown = reasons()
+        lines += [f"- `{name}`: {what}. {shown.get(name, '')}".rstrip() for name, what in missed.items()]
     return "\n".join(lines) + "\n"
+
+
+def reasons() -> dict[str, str]:
+    """Row → what its profile shows where it costs more than it may, and what would come next."""
+    return msgspec.yaml.decode((Path(__file__).parent / "missed.yml").read_bytes(), type=dict[str, str])
 
 
 def _busy(table: Table) -> list[str]:

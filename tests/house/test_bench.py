@@ -11,7 +11,7 @@ import pytest
 from tests.bench import __main__ as bench
 from tests.bench import meter, place, table, work
 from tests.bench.meter import Failed, Figure
-from tests.bench.rows import PEERS, ROWS
+from tests.bench.rows import LABS, PEERS, ROWS
 from tests.bench.table import Entry
 
 BEFORE = Entry("render-pilot", "pilot", 3, Figure(wall=2.0, cpu=1.6, memory=100.0, others=0.0, units=127))
@@ -32,6 +32,11 @@ def test_the_table_holds_every_row_that_is_defined_and_no_other() -> None:
 
 def test_the_page_says_what_the_table_says() -> None:
     assert place.PAGE.read_text("utf-8") == table.page(table.read(place.TABLE))
+
+
+def test_what_costs_more_than_it_may_has_a_reason() -> None:
+    known = {row.name for row in ROWS} | {lab.name for lab in LABS}
+    assert set(table.limits(table.read(place.TABLE).entries)) <= set(table.reasons()) <= known
 
 
 def test_the_file_is_what_would_be_written_again() -> None:

@@ -69,6 +69,10 @@ def test_a_cut_of_a_plan_for_other_regions_runs(plan: Path, tmp_path: Path) -> N
             text = (pilot.build / "640000-r1" / "files" / "etc/frr/frr.conf").read_text()
             assert "permit 10.1.0.0/18" in text
             assert "proto bgp" in pilot.ask("640000-r1", "ip route show 10.1.0.0/18").out
+            # The playbook makes the rest of what was laid there at the first boot: databases, roles, certificates.
+            outcome = pilot.deploy("region_640300")
+            assert outcome.good, outcome.failures
+            assert not [wrong for wrong in _wrong(pilot, "services") if "640300" in str(wrong[1])]
 
 
 def _wrong(pilot: Pilot, *only: str) -> list[tuple[object, ...]]:
