@@ -78,6 +78,8 @@ def allows(section: str, path: str) -> bool:
 
 def standing(place: str) -> list[Path]:
     """The files there are now whose path fits one of docs/where.md."""
+    if "<" not in place:
+        return [Path(place)] if (CHECKOUT / place).is_file() else []
     pattern = _pattern(place)
     fixed = Path(place.partition("<")[0] + "x").parent
     found = (path.relative_to(CHECKOUT) for path in (CHECKOUT / fixed).rglob("*") if path.is_file())
