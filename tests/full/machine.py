@@ -153,14 +153,15 @@ def container(folder: Path, given: Path, *, network: bool = True) -> Iterator[Ru
 
 
 @contextlib.contextmanager
-def emulator(folder: Path, repository: Path) -> Iterator[Run]:
-    """A new machine in an emulator, reached over SSH; it is switched off at the end."""
+def emulator(folder: Path, given: Path, *, network: bool = True) -> Iterator[Run]:
+    """A new machine in an emulator, reached over SSH, which is all that reaches it without a network; it is switched off at the
+    end."""
     root, host, key = (folder / name for name in ("root", "host", "key"))
     debian(EMULATOR_SUITE, host, ["qemu-system-x86"])
     shutil.copyfile("/etc/resolv.conf", host / "etc/resolv.conf")
     disk, console = host / "disk", host / "console"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-    install(root, repository, [*PACKAGES, *OWN_KERNEL])
+    install(root, given, [*PACKAGES, *OWN_KERNEL])
     for name, text in EMULATED.items():
         (root / name).write_text(text)
     (root / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
@@ -179,7 +180,7 @@ def emulator(folder: Path, repository: Path) -> Iterator[Run]:
         "-no-reboot", "-kernel", "/vmlinuz", "-initrd", "/initrd.img",
         "-append", "root=/dev/vda rw console=ttyS0 quiet mitigations=off norandmaps",
         "-drive", "file=/disk,if=virtio,format=raw,cache=unsafe", "-device", "virtio-rng-pci",
-        "-nic", f"user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{port}-:22",
+        "-nic", f"user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{port}-:22,restrict={'off' if network else 'on'}",
     ])  # fmt: skip
     ssh = [
         "ssh", "-p", str(port), "-i", str(key), "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no",
