@@ -17,6 +17,7 @@ from monitoring.checks import (
     names,
     partners,
     reach,
+    roles,
     routing,
     rules,
     sames,
@@ -37,6 +38,7 @@ BY_AGENT: dict[str, Callable[[Look, Crew], Found]] = {
 }
 BY_QUESTION: dict[str, Callable[[Look], Found]] = {
     "routing": routing.run,
+    "roles": roles.run,
     "rules": rules.run,
     "databases": database.run,
     "flows": flows.run,
@@ -54,6 +56,7 @@ CHECKS = {
     "copies": (copies.CHECK,),
     "time": (time.CHECK,),
     "routing": (routing.SESSION, routing.PREFIX),
+    "roles": (roles.CHECK,),
     "rules": (rules.CHECK,),
     "databases": (database.CHECK,),
     "flows": (flows.CHECK,),

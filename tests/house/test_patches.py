@@ -144,7 +144,7 @@ PLAY = """
 
 
 def a_role(house: Path) -> None:
-    """The playbook takes it for every device; alone it installs its file, and the second time changes nothing."""
+    """The playbook takes it for every device; alone it installs its file, and the second time changes nothing. It is looked at."""
     line = ["ansible-playbook", "-i", "localhost,"]
     listed = run(house, *line, "playbooks/site.yml", "--list-tasks")
     assert "banner : Say to whoever logs in" in listed
@@ -154,6 +154,8 @@ def a_role(house: Path) -> None:
     assert "changed=1" in run(house, *alone, **own)
     assert "金保" in (house / "motd").read_text()
     assert "changed=0" in run(house, *alone, **own)
+    claims = "tests/monitoring/checks/test_roles.py::test_every_role_of_the_playbook_has_claims"
+    assert "1 passed" in run(house, PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", claims)
 
 
 CHANGES: dict[str, tuple[str, Callable[[Path], None]]] = {

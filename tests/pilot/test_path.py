@@ -74,7 +74,7 @@ def test_everything_that_is_looked_at_from_outside_is_as_the_plan_says(pilot: Pi
     assert len(probes) > 800
     assert all(record.seen == record.expected > 0 for record in probes)
     assert {"bgp.session", "prefix.present", "dns.forward", "dns.reverse", "time.offset", "database.answers", "backup.age",
-            "reach.office", "service.listens", "dns.copy"} <= {record.check for record in records}  # fmt: skip
+            "reach.office", "service.listens", "dns.copy", "role.stands"} <= {record.check for record in records}  # fmt: skip
 
 
 def test_services_that_are_stopped_are_named(pilot: Pilot) -> None:
@@ -91,6 +91,46 @@ def test_services_that_are_stopped_are_named(pilot: Pilot) -> None:
     }  # fmt: skip
     assert all("nothing serves" in one.reason for one in bad)
     assert until(20, lambda: {record.result for record in pilot.check(["services"])} == {"pass"})
+
+
+KEEP = "tar -C / -cf /tmp/kept $(dpkg -L {0} | while read -r f; do [ -d $f ] || echo $f; done) /var/lib/dpkg"
+SPOILED = {
+    ("640121-accs1", "time"): (
+        "systemctl disable --quiet chrony", "systemctl enable --quiet chrony", "chrony.service is not enabled",
+    ),
+    ("640100-extn1", "front"): (
+        "chmod 644 /etc/jinbao/front/server.key", "chmod 600 /etc/jinbao/front/server.key",
+        "/etc/jinbao/front/server.key is 0644 of root, not 0600 of root",
+    ),
+    ("640323-r1", "router"): (
+        f"{KEEP.format('frr-pythontools')} && dpkg --remove frr-pythontools", "tar -C / -xf /tmp/kept",
+        "package frr-pythontools is not installed",
+    ),
+    ("640100-exch1", "names"): ("chown root /etc/bind/rndc.key", "chown bind /etc/bind/rndc.key", "is 0640 of root, not"),
+    ("640300-bkup1", "repository"): (
+        "systemctl stop pgbackrest-full-production.timer", "systemctl start pgbackrest-full-production.timer",
+        "pgbackrest-full-production.timer does not run",
+    ),
+}  # fmt: skip
+"""Device and role → what somebody does there by hand, what undoes it, and how it is named."""
+
+
+def test_what_is_otherwise_than_a_role_left_it_is_named(pilot: Pilot) -> None:
+    def on_all(which: int) -> None:
+        for (device, _), words in SPOILED.items():
+            answer = pilot.ask(device, words[which])
+            assert answer.ok, (device, answer.err)
+
+    on_all(0)
+    try:
+        bad = {(r.subject.device, r.subject.service): r for r in pilot.check(["roles"]) if r.result != "pass"}
+    finally:
+        on_all(1)
+    assert {place: record.result for place, record in bad.items()} == dict.fromkeys(SPOILED, "fail")
+    for place, (_, _, said) in SPOILED.items():
+        assert said in bad[place].reason
+    cut_off = pilot.check(["role.stands"], without=["640121-accs1"])
+    assert {r.subject.device: r.result for r in cut_off if r.result != "pass"} == {"640121-accs1": "not-observed"}
 
 
 def test_the_proof_of_the_rendered_text_agrees(pilot: Pilot) -> None:
