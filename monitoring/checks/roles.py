@@ -21,6 +21,8 @@ CHECK = "role.stands"
 METHOD = "testinfra over SSH: packages, units, users, files, sockets"
 DIALECTS = ("debian", "frr")
 """Of devices that the roles are for; the others are a vendor's."""
+ODD = (AssertionError, IndexError, RuntimeError, ValueError)
+"""What testinfra makes of an answer that it cannot read."""
 SECONDS = 60.0
 """How long one device may take for everything."""
 
@@ -78,12 +80,7 @@ def stands(opened: Shell, claims: Sequence[Claim]) -> Standing:
             faults += wrong(host, claim)
         except Lost as why:
             return Standing(looked, tuple(faults), tuple(untold), str(why))
-        except (
-            AssertionError,
-            IndexError,
-            RuntimeError,
-            ValueError,
-        ) as why:  # what testinfra makes of a strange answer
+        except ODD as why:
             untold.append(f"{claim}: {' '.join(str(why).split())[:200]}")
     return Standing(len(claims), tuple(faults), tuple(untold))
 
