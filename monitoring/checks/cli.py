@@ -41,7 +41,7 @@ def run_command(
     only: Only = [],  # noqa: B006  (typer reads it, nobody changes it)
     format: Format = "table",
 ) -> None:
-    """Look at every subject, from sessions and zones to databases, flows, backups and what roles left, and keep what was seen as evidence."""
+    """Look at every subject, from sessions and zones to databases, backups and what roles left, and keep what was seen as evidence."""
     from ground import reach, remote
     from ip_plan import compile as compiler
     from monitoring.checks.look import tool
