@@ -30,6 +30,8 @@ OWN_KERNEL = ("udev", "linux-image-cloud-amd64", "initramfs-tools", "systemd-res
 EMULATED = {
     "etc/fstab": "/dev/vda / ext4 defaults 0 1\n",
     "etc/systemd/network/wired.network": "[Match]\nName=en*\n\n[Network]\nDHCP=yes\n",
+    # On a machine that has other things to do as well, 90 seconds are not enough for every unit.
+    "etc/systemd/system.conf.d/slow.conf": "[Manager]\nDefaultTimeoutStartSec=900\nDefaultDeviceTimeoutSec=900\n",
 }
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 MEMORY_MB = 12_000
@@ -163,10 +165,12 @@ def emulator(folder: Path, given: Path, *, network: bool = True) -> Iterator[Run
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     install(root, given, [*PACKAGES, *OWN_KERNEL])
     for name, text in EMULATED.items():
+        (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text(text)
     (root / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
     (root / "root/.ssh/authorized_keys").write_text(key.with_suffix(".pub").read_text())
-    subprocess.run(["systemctl", f"--root={root}", "enable", "systemd-networkd", "systemd-resolved", "ssh"], check=True)
+    for verb, *units in (["enable", "systemd-networkd", "systemd-resolved", "ssh"], ["mask", "serial-getty@ttyS0"]):
+        subprocess.run(["systemctl", f"--root={root}", verb, *units], check=True)
     subprocess.run(["truncate", "-s", DISK, disk], check=True)
     subprocess.run(["mkfs.ext4", "-q", "-d", root, disk], check=True)
     for name in ("vmlinuz", "initrd.img"):
@@ -184,7 +188,7 @@ def emulator(folder: Path, given: Path, *, network: bool = True) -> Iterator[Run
     ])  # fmt: skip
     ssh = [
         "ssh", "-p", str(port), "-i", str(key), "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no",
-        "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=5",
+        "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=60",
         "-o", "ServerAliveInterval=60", "root@127.0.0.1",
     ]  # fmt: skip
 
@@ -193,11 +197,11 @@ def emulator(folder: Path, given: Path, *, network: bool = True) -> Iterator[Run
 
     def answers() -> bool:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return run("true", 20).returncode == 0
+            return run("true", 120).returncode == 0
         return False
 
     try:
-        until(answers, running, console, 300)
+        until(answers, running, console, 900)
         yield run
     finally:
         running.kill()
