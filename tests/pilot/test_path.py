@@ -93,7 +93,7 @@ def test_services_that_are_stopped_are_named(pilot: Pilot) -> None:
     assert until(20, lambda: {record.result for record in pilot.check(["services"])} == {"pass"})
 
 
-KEEP = "tar -C / -cf /tmp/kept $(dpkg -L {0} | while read -r f; do [ -d $f ] || echo $f; done) /var/lib/dpkg"
+KEEP = "tar -C / -cf /tmp/kept $(dpkg -L {0} | while read -r f; do [ ! -f $f ] || echo $f; done) /var/lib/dpkg"
 SPOILED = {
     ("640121-accs1", "time"): (
         "systemctl disable --quiet chrony", "systemctl enable --quiet chrony", "chrony.service is not enabled",
@@ -121,8 +121,8 @@ def test_what_is_otherwise_than_a_role_left_it_is_named(pilot: Pilot) -> None:
             answer = pilot.ask(device, words[which])
             assert answer.ok, (device, answer.err)
 
-    on_all(0)
     try:
+        on_all(0)
         bad = {(r.subject.device, r.subject.service): r for r in pilot.check(["roles"]) if r.result != "pass"}
     finally:
         on_all(1)
