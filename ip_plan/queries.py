@@ -99,6 +99,4 @@ def _terminals(network: Network, site: Site, flow: Flow) -> list[Terminal]:
         for name in opener.devices
         if name in known
     )
-    return [
-        Terminal(host.name, host.site) for host in hosts if host.role == "host" and host.zone == flow.from_zone
-    ]
+    return [Terminal(host.name, host.site) for host in hosts if host.role == "host" and host.zone == flow.from_zone]

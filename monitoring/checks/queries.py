@@ -43,7 +43,13 @@ def run(look: Look) -> Found:
     answers = remote.run_all(look.session, programs) if programs else {}
     return Found(
         tuple(
-            judge(look, each, read(answers[each.device], "terminals"), terminal, answers[terminal.device] if terminal else None)
+            judge(
+                look,
+                each,
+                read(answers[each.device], "terminals"),
+                terminal,
+                answers[terminal.device] if terminal else None,
+            )
             for each in asked
             for terminal in (terminals.get(each.site),)
         )

@@ -168,7 +168,7 @@ def rows(wanted: Announced, path: Path, columns: Mapping[str, str]) -> Iterator[
             if header[:1] and header[0].startswith("\ufeff"):
                 raise Refused("JB2988", f"{wanted.name} begins with a byte order mark")
             if sorted(header) != sorted(columns):
-                said = ", ".join(map(_shown, header[:20])) or "none"
+                said = ", ".join(map(short, header[:20])) or "none"
                 raise Refused(
                     "JB2987", f"{wanted.name} has the columns {said}; {wanted.table} has {', '.join(columns)}"
                 )

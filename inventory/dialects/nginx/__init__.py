@@ -1,7 +1,9 @@
 """nginx before programs: the front-end where outside bodies ask online, with the port where the exchange zone fetches what they asked.
 
 A body is told by the certificate that it shows, has a limit of its own, and gets no further than a queue on the same host. What the
-queue holds the exchange zone fetches by a connection of its own (NO-16, S3 四(二)2), so that nothing from outside dials in. What terminals ask is passed on at once, by `query`, whose settings have the same form.
+queue holds the exchange zone fetches by a connection of its own (NO-16, S3 四(二)2), so that nothing from outside dials in.
+
+What terminals ask is passed on at once: `query` has settings of the same form.
 """
 
 from __future__ import annotations
@@ -100,7 +102,14 @@ def settings(
         for code, each in refusals.items()
     }
     return fill(
-        f"nginx/{name}", who=who, asked=asked, path=path, refusals=told, request_bytes=REQUEST_BYTES, bracketed=_bracketed, **more
+        f"nginx/{name}",
+        who=who,
+        asked=asked,
+        path=path,
+        refusals=told,
+        request_bytes=REQUEST_BYTES,
+        bracketed=_bracketed,
+        **more,
     )
 
 

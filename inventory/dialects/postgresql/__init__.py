@@ -97,9 +97,10 @@ def files(intent: Intent, *, lab: bool) -> list[File]:
         return found
     ident = fill("postgresql/pg_ident.conf.j2", holding=held)
     users = (APPLICATION, AUDIT, *(each.user for each in given))
+    written = [each for each in held.tables if not each.filled and each.full != queries.RECORD]
     contents = fill(
         "postgresql/databases.sql.j2", holding=held, schemas=sorted({each.schema for each in held.tables}),
-        names={each.full for each in held.tables}, written=[each for each in held.tables if not each.filled and each.full != queries.RECORD],
+        names={each.full for each in held.tables}, written=written,
         signature=signature, users=users, owner=OWNER, application=APPLICATION, audit=AUDIT, reviewer=REVIEWER, mover=MOVER,
         name=NAME, folder=FOLDER, same_person=SAME_PERSON, unknown=UNKNOWN, nothing=NOTHING, md5=md5,
         intake=_intake(intent), outside=partners.SCHEMA, register=partners.ASKED, answering=_answering(intent),

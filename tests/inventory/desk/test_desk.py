@@ -210,7 +210,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
 def test_any_values_are_taken_as_they_are_or_refused(about: dict[str, Any]) -> None:
     question = QUESTIONS["benefit"]
     try:
-        values = desk.given(question, about)
+        values = desk.given(question, about, "JB2970")
     except Refused as why:
         assert why.code == "JB2970"
     else:

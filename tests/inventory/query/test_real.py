@@ -74,7 +74,7 @@ BEFORE = {
     "a body": ("JB2950", f"bare --cert body.crt --key body.key -d {GOOD} $URL"),
     "a certificate whose key was lost": ("JB2950", f"bare --cert old.crt --key old.key -d {GOOD} $URL"),
     "from another zone": ("JB2950", f"at {CITY} --interface $ELSEWHERE -d {GOOD}"),
-    "without TLS": ("JB2950", f"bare -d {GOOD} http://${{URL#https://}}"),
+    "without TLS": ("JB2950", f"bare -d {GOOD} http://$HOST:443/query"),
     "GET": ("JB2954", f"at {CITY} -G -d person={PERSON}"),
     "PUT": ("JB2954", f"at {CITY} -X PUT -d {GOOD}"),
     "another path": ("JB2954", f"bare --cert {CITY}.crt --key {CITY}.key -d {GOOD} ${{URL%query}}etc/passwd"),
@@ -125,7 +125,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
     stage.tell("valid", checks)
     user = f"runuser -u {queries.USER} -g www-data -- python3 -I"
     stage.lines += [
-        f"ip addr add {elsewhere} dev lo; ELSEWHERE={elsewhere}; URL=https://{asked.asked.host}/query",
+        f"ip addr add {elsewhere} dev lo; ELSEWHERE={elsewhere}; HOST={asked.asked.host}; URL=https://$HOST/query",
         f"useradd --system {queries.USER}; install -d -o {queries.USER} -g www-data -m 750 {Path(query.SOCKET).parent}",
         f"install -d -o {queries.USER} -m 700 /var/lib/{query.STATE}",
         DATABASE,
@@ -154,14 +154,17 @@ def test_a_terminal_asks_through_real_nginx_and_is_answered_from_the_real_databa
     # As often as it may: what nginx counts runs out at one a second.
     again = f"until at {CITY} -d {GOOD} | tee said | grep -v JB2952; do sleep 0.2; done"
     stage.tell("spared", again)
-    stage.tell("nginx restarted", f"nginx -s quit; while pgrep -x nginx; do sleep 0.1; done > /dev/null; nginx; {again}")
+    stage.tell(
+        "nginx restarted",
+        f"nginx -s quit 2> nginx.said; while pgrep -x nginx; do sleep 0.1; done > /dev/null; nginx; {again}",
+    )
     stage.tell("database restarted", f"pg_ctlcluster 15 main restart -m fast; {again}")
     stage.tell("database down", f"pg_ctlcluster 15 main stop -m fast; {again}")
     stage.tell("status", f"cat /var/lib/{query.STATE}/status.json")
     stage.tell("listens", "ss -Hltn | awk '$4 ~ /:443$/ {print $4}'")
     stage.lines.append("pg_ctlcluster 15 main start; kill $SERVICE; wait $SERVICE")
     stage.tell("program down", again)
-    stage.lines.append("spy > passed & until [ \"$(head -1 passed)\" = up ]; do sleep 0.1; done; sleep 1.2")
+    stage.lines.append('spy > passed & until [ "$(head -1 passed)" = up ]; do sleep 0.1; done; sleep 1.2')
     forged = f"-H 'Cookie: c=1' -H 'X-Terminal: {TOWN}' -H 'Authorization: x'"
     stage.tell("headers", f"at {CITY} -i {forged} -d {GOOD}; wait $!; cat passed")
     stage.lines.append("service")
@@ -172,7 +175,10 @@ def test_a_terminal_asks_through_real_nginx_and_is_answered_from_the_real_databa
     stage.tell("reads", f"{own} 'select status from insurance.participation'")
     for name, line in FORBIDDEN.items():
         stage.tell(name, f"{own} '{line}'")
-    stage.tell("application", "runuser -u postgres -- psql -XAt -d jinbao -c 'set role application' -c 'delete from service.query'")
+    stage.tell(
+        "application",
+        "runuser -u postgres -- psql -XAt -d jinbao -c 'set role application' -c 'delete from service.query'",
+    )
     stage.tell("log", "cat /var/log/nginx/*.log")
     (stage.folder / "run.sh").write_text("\n".join(stage.lines) + "\n")
     target(WRAPPED, stage.folder)
@@ -185,11 +191,19 @@ def test_a_terminal_asks_through_real_nginx_and_is_answered_from_the_real_databa
         except ValueError:
             raise AssertionError((name, stage.said(name), log, stage.said("log"))) from None
 
-    found = {"format": "jinbao-result-1", "result": "answered", "found": True, "values": {"status": "insured", "since": "2020-01-01"}}
+    found = {
+        "format": "jinbao-result-1",
+        "result": "answered",
+        "found": True,
+        "values": {"status": "insured", "since": "2020-01-01"},
+    }
     assert {**told("found"), "at": ""} == {**found, "at": ""}
     assert told("retired")["values"] == {"retired": "2025-03-01"}
     assert {name: (told(name)["found"], told(name)["values"]) for name in NOBODY} == dict.fromkeys(NOBODY, (False, {}))
-    expected = {name: code for name, (code, _) in (REFUSED | BEFORE).items()} | {"database down": "JB2953", "program down": "JB2953"}
+    expected = {name: code for name, (code, _) in (REFUSED | BEFORE).items()} | {
+        "database down": "JB2953",
+        "program down": "JB2953",
+    }
     assert {name: told(name)["code"] for name in expected} == expected
     assert all(told(name)["reason"] and told(name)["cure"] for name in expected)
     assert stage.said("flood").count("JB2952") >= 3, stage.said("flood")
