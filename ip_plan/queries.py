@@ -58,6 +58,13 @@ class Queries(msgspec.Struct, frozen=True):
 
 def queries(network: Network, site: Site) -> Queries | None:
     """The query service of `site`; None where no terminal reaches one, or its host has no database to answer from."""
+    held: dict[str, Queries | None] = network.memory["queries"]
+    if site.key not in held:
+        held[site.key] = _queries(network, site)
+    return held[site.key]
+
+
+def _queries(network: Network, site: Site) -> Queries | None:
     rows = _rows(network)
     if not rows or site.zone("production") is None:
         return None
