@@ -68,10 +68,11 @@ def _queries(network: Network, site: Site) -> Queries | None:
     rows = _rows(network)
     if not rows or site.zone("production") is None:
         return None
-    (zone, name), *_ = dict.fromkeys((flow.to_zone, flow.to_service) for flow in rows)
-    service = network.service(site.key, zone, name)
-    if service is None or DATABASE not in network.known_devices[service.device].duties:
+    service = network.service(site.key, rows[0].to_zone, rows[0].to_service)
+    host = network.known_devices.get(service.device) if service else None
+    if service is None or host is None or DATABASE not in host.duties:
         return None
+    rows = tuple(flow for flow in rows if (flow.to_zone, flow.to_service) == (service.zone, service.name))
     found = {terminal.device: terminal for flow in rows for terminal in _terminals(network, site, flow)}
     if not found:
         return None
