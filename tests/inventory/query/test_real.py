@@ -73,13 +73,22 @@ BEFORE = {
     "a terminal of another city": ("JB2950", f"bare --cert far.crt --key far.key -d {GOOD} $URL"),
     "a body": ("JB2950", f"bare --cert body.crt --key body.key -d {GOOD} $URL"),
     "a certificate whose key was lost": ("JB2950", f"bare --cert old.crt --key old.key -d {GOOD} $URL"),
-    "from another zone": ("JB2950", f"at {CITY} --interface $ELSEWHERE -d {GOOD}"),
+    "from another zone": ("JB2950", f"at {COUNTY} --interface $ELSEWHERE -d {GOOD}"),
     "without TLS": ("JB2950", f"bare -d {GOOD} http://$HOST:443/query"),
     "GET": ("JB2954", f"at {CITY} -G -d person={PERSON}"),
     "PUT": ("JB2954", f"at {CITY} -X PUT -d {GOOD}"),
     "another path": ("JB2954", f"bare --cert {CITY}.crt --key {CITY}.key -d {GOOD} ${{URL%query}}etc/passwd"),
 }
 """What gets no further than nginx: code, and the line that asks."""
+
+LOCKED = "select count(*) from pg_locks where granted and relation = 'insurance.participation'::regclass"
+MANY = f"""
+( echo 'begin; lock table insurance.participation;'; until grep -qs JB2952 many.*; do sleep 0.1; done ) |
+  runuser -u postgres -- psql -Xq -d jinbao &
+until [ "$(runuser -u postgres -- psql -XAt -d jinbao -c "{LOCKED}")" = 1 ]; do sleep 0.1; done
+asking=; for n in 1 2 3 4 5; do at {TOWN} -d {GOOD} > many.$n & asking="$asking $!"; done; wait $asking; cat many.*
+"""
+"""Five queries while the first of them waits for the database: one more than one terminal may have waiting."""
 
 SPY = """\
 import os, socket, sys
@@ -141,13 +150,14 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
 
 def test_a_terminal_asks_through_real_nginx_and_is_answered_from_the_real_database(stage: Stage, target: Run) -> None:
     own = "/etc/jinbao/terminal/query.conf"
+    stage.tell("at once", MANY)
     stage.tell("found", f"curl --config {own} --interface $(cat {CITY}.address) --data-binary {GOOD}")
     stage.tell("retired", f"at {COUNTY} -d {shlex.quote(asking('retired', RETIRED))}")
     for name, (ask, about) in NOBODY.items():
         stage.tell(name, f"at {CITY} -d {shlex.quote(asking(ask, about))}")
     for place, (name, (_, sent)) in enumerate(REFUSED.items()):
-        # Half a minute of one terminal: nginx lets ten come at once.
-        stage.tell(name, f"at {(COUNTY, TOWN)[place % 2]} -d {shlex.quote(sent)}")
+        # Nginx lets ten of one terminal come at once.
+        stage.tell(name, f"at {(COUNTY, TOWN, COUNTY, CITY)[place % 4]} -d {shlex.quote(sent)}")
     for name, (_, line) in BEFORE.items():
         stage.tell(name, line)
     stage.tell("flood", f"for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do at {TOWN} -d {GOOD}; done")
@@ -206,6 +216,8 @@ def test_a_terminal_asks_through_real_nginx_and_is_answered_from_the_real_databa
     }
     assert {name: told(name)["code"] for name in expected} == expected
     assert all(told(name)["reason"] and told(name)["cure"] for name in expected)
+    many = stage.said("at once")
+    assert (many.count('"found": true'), many.count("JB2952")) == (4, 1), many
     assert stage.said("flood").count("JB2952") >= 3, stage.said("flood")
     for name in ("spared", "nginx restarted", "database restarted"):
         assert told(name)["found"], name
@@ -216,8 +228,8 @@ def test_a_terminal_asks_through_real_nginx_and_is_answered_from_the_real_databa
     assert f"X-Terminal: {CITY}" in passed and "POST /query HTTP" in passed
     assert not [word for word in ("Cookie", TOWN, "Authorization", "curl") if word in passed], passed
     rows = [line.split("|") for line in stage.said("rows").splitlines()]
-    assert rows[0] == [CITY, "insured", "t", "", asking("insured", INSURED)]
-    assert [(row[1], row[2]) for row in rows[2:8]] == [(ask, "f") for ask, _ in NOBODY.values()]
+    assert rows[4] == [CITY, "insured", "t", "", asking("insured", INSURED)]
+    assert [(row[1], row[2]) for row in rows[6:12]] == [(ask, "f") for ask, _ in NOBODY.values()]
     assert {row[3] for row in rows if row[2] == ""} == {"JB2954", "JB2955", "JB2956"}
     assert "2020-01-01" not in stage.said("whole") and "2025-03-01" not in stage.said("whole")
     assert stage.said("reads").split() == ["insured", "insured"]
