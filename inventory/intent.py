@@ -10,10 +10,11 @@ from inventory.ends import Dual, bare
 from inventory.filtering import Filter, filtering
 from inventory.models import VENDORS
 from inventory.routing import Routing, routing
-from ip_plan import partners
+from ip_plan import partners, queries
 from ip_plan.holding import Holding, holding
 from ip_plan.network import TRANSIT, Device, Flow, Interface, Network, Protection, Service, Site, Suite
-from ip_plan.partners import Boxes, Front
+from ip_plan.partners import Boxes, End, Front
+from ip_plan.queries import Queries
 
 NODE_EXPORTER, PROMETHEUS = "tcp/9100", "tcp/9090"
 
@@ -148,6 +149,14 @@ class Metrics(msgspec.Struct, frozen=True):
     children: tuple[Target, ...]
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """A query service as its host serves it."""
+
+    service: Queries
+    openers: dict[str, tuple[str, ...]]
+    """Row → the prefixes that it lets ask here."""
+
+
 class Intent(msgspec.Struct, frozen=True):
     """Everything one device's files are made from."""
 
@@ -169,6 +178,10 @@ class Intent(msgspec.Struct, frozen=True):
     """The drop boxes that a host keeps, or fetches from."""
     front: Front | None = None
     """The front-end that a host keeps, or answers the requests of."""
+    queries: Asked | None = None
+    """The query service of a host that answers terminals."""
+    asks: End | None = None
+    """Where a terminal asks."""
 
 
 def intent(network: Network, device: Device, server: Server | None = None) -> Intent:
@@ -196,6 +209,8 @@ def intent(network: Network, device: Device, server: Server | None = None) -> In
         administration=_administration(network, site) if device.dialect in VENDORS else None,
         boxes=_boxes(network, device, site),
         front=_front(network, device, site),
+        queries=_queries(network, device, site) if carried else None,
+        asks=asked.asked if device.role == "host" and (asked := queries.asks(network, device)) else None,
     )
 
 
@@ -305,6 +320,14 @@ def _boxes(network: Network, device: Device, site: Site) -> Boxes | None:
 def _front(network: Network, device: Device, site: Site) -> Front | None:
     found = partners.front(network, site) if device.role == "host" else None
     return found if found and device.name in (found.device, found.desk) else None
+
+
+def _queries(network: Network, device: Device, site: Site) -> Asked | None:
+    found = queries.queries(network, site)
+    if found is None or found.device != device.name:
+        return None
+    opened = {flow.id: ends.openers(network, site, flow) for flow in found.rows}
+    return Asked(found, {row: (*each.v4, *each.v6) for row, each in opened.items() if each})
 
 
 def _metrics(network: Network, device: Device, site: Site) -> Metrics:

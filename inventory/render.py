@@ -37,6 +37,7 @@ from inventory.dialects import (
     pgbackrest,
     postgresql,
     prometheus,
+    query,
     vrp,
 )
 from inventory.dns import Serials, Server
@@ -123,6 +124,7 @@ def of(intended: Intent, serials: Serials, *, lab: bool) -> Rendered:
         *intake.files(intended),
         *nginx.files(intended),
         *desk.files(intended),
+        *query.files(intended),
         *pgbackrest.files(intended),
         *prometheus.files(intended, lab=lab),
     ]

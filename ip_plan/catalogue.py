@@ -82,13 +82,13 @@ class Entrance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is wrong with a row → the condition that holds where it is not."""
 
 
-class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an outside body may ask online: one row of a table of the exchange zone, results only (S3 四(一)2)."""
+class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What may be asked of the exchange zone: one row of a table of it, results only (S3 四(一)2)."""
 
     table: str
     """`schema.table`."""
     by: tuple[str, ...]
-    """The columns that a request gives; with the region they tell the row."""
+    """The columns that are given to ask by; with the region they tell the row."""
     gives: tuple[str, ...]
     """The columns of the answer."""
 
@@ -103,10 +103,22 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Flow → what it carries from a higher level to a lower one, where `flows` says what goes up."""
     entrances: dict[str, dict[str, Entrance]]
     """Flow → table (`schema.table`) of the exchange zone → how its rows come into production."""
-    requests: dict[str, Request]
+    requests: dict[str, Question]
     """What outside bodies may ask online, by name."""
+    queries: dict[str, Question]
+    """What people may ask at a terminal, by name: not by the key of a row alone."""
     schemas: dict[str, dict[str, Table]]
     """Schema → its tables by name."""
+
+    def described(self, asked: Mapping[str, Question]) -> dict[str, dict[str, Any]]:
+        """Questions as the program that answers them is told: name → `table`, `by` (column → type), `gives`."""
+        found = {}
+        for name, each in asked.items():
+            schema, _, table = each.table.partition(".")
+            kinds = self.schemas[schema][table].columns
+            by = {column: kinds[column] for column in each.by}
+            found[name] = {"table": each.table, "by": by, "gives": each.gives}
+        return found
 
     def carried(self, flow: str, *, down: bool) -> tuple[tuple[str, str], ...]:
         """The tables (schema, name) that a flow carries, in order; `down`: from a higher level to a lower one."""
@@ -243,15 +255,18 @@ def _table_faults(tables: Tables, known: dict[str, Entry]) -> list[tuple[tuple[A
             elif there.key != here.key or not entrance.checks:
                 faults.append((path, name, f"it has no checks, or another key than {entrance.to}"))
     inside = {entry.schema for entry in known.values() for zones in entry.at.values() if "production" in zones}
-    for asked, request in tables.requests.items():
-        held = every.get(request.table)
-        given = () if held is None else _given(request.table.partition(".")[0] in inside, held)
-        if lacking := sorted({"region", *request.by, *request.gives} - (set(given) - set(tables.stays))):
-            what = f"{request.table} does not give {', '.join(lacking)} outside production"
-            faults.append((("requests", asked), asked, what))
-        elif held and set(held.key) - {"region", *request.by}:
-            what = f"what it is asked by does not tell one row of {request.table}"
-            faults.append((("requests", asked), asked, what))
+    for key, questions in (("requests", tables.requests), ("queries", tables.queries)):
+        for asked, question in questions.items():
+            held = every.get(question.table)
+            given = () if held is None else _given(question.table.partition(".")[0] in inside, held)
+            if lacking := sorted({"region", *question.by, *question.gives} - (set(given) - set(tables.stays))):
+                what = f"{question.table} does not give {', '.join(lacking)} outside production"
+                faults.append(((key, asked), asked, what))
+            elif held and set(held.key) - {"region", *question.by}:
+                what = f"what it is asked by does not tell one row of {question.table}"
+                faults.append(((key, asked), asked, what))
+            elif held and key == "queries" and not set(question.by) - set(held.key):
+                faults.append(((key, asked), asked, "whoever has the number alone would be answered"))
     owned = {entry.schema for entry in known.values()}
     for schema, listed in tables.schemas.items():
         if schema not in owned:

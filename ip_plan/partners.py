@@ -12,7 +12,7 @@ import msgspec
 
 from ground.mistake import Mistake
 from ip_plan import catalogue
-from ip_plan.catalogue import Request
+from ip_plan.catalogue import Question
 from ip_plan.network import Flow, Network, Partner, Service, Site
 from ip_plan.plan import Plan
 
@@ -81,7 +81,7 @@ class Front(msgspec.Struct, frozen=True):
         """Common name of the certificate that a body shows."""
         return f"{body.id}.{self.region}.body"
 
-    def requests(self) -> dict[str, Request]:
+    def requests(self) -> dict[str, Question]:
         """What any of them may ask, by name."""
         wanted = {name for body in self.bodies for name in body.requests}
         return {name: each for name, each in catalogue.shipped().tables.requests.items() if name in wanted}
@@ -110,7 +110,7 @@ def front(network: Network, site: Site) -> Front | None:
         return None
     name = network.known_devices[desk.device].fqdn
     return Front(
-        site.key, site.region, asked.device, _end(asked), _end(fetched), desk.device, name, flow.identity, bodies
+        site.key, site.region, asked.device, end(asked), end(fetched), desk.device, name, flow.identity, bodies
     )
 
 
@@ -195,7 +195,8 @@ def _way(network: Network, site: Site, service: str) -> tuple[Flow, Service, Ser
     return (flow, opener, target) if opener and target else None
 
 
-def _end(service: Service) -> End:
+def end(service: Service) -> End:
+    """Where nginx serves it."""
     return End(service.fqdn, (service.v4, service.v6), _port(service))
 
 

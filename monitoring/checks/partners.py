@@ -59,17 +59,18 @@ class Status(msgspec.Struct, frozen=True):
     """Seconds since its last good run."""
     said: str = ""
     """What the last run had against external zone or database."""
-    bodies: dict[str, dict[str, Any]] = {}
+    counts: dict[str, dict[str, Any]] = {}
+    """What it counted, by body or terminal."""
 
 
-def read(answer: remote.Answer) -> Status:
-    """What the program of a way printed: the time, and the account."""
+def read(answer: remote.Answer, of: str = "bodies") -> Status:
+    """What a program printed: the time, and its account, with the counts of each under `of`."""
     if answer.code is None:
         return Status(silent=True, trouble=answer.err.strip() or "no answer")
     now, _, account = answer.out.partition("\n")
     try:
         told = msgspec.json.decode(account, type=dict[str, Any])
-        return Status(age=float(now) - float(told.get("good", 0)), said=told["trouble"], bodies=told.get("bodies", {}))
+        return Status(age=float(now) - float(told.get("good", 0)), said=told["trouble"], counts=told.get(of, {}))
     except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as why:
         said = (answer.err or f"unreadable answer: {why}").strip().replace("\n", " ")
         return Status(trouble=said)
@@ -99,7 +100,7 @@ def judge(look: Look, way: Way, place: Boxes | Front, body: Partner, status: Sta
     """The record of one body."""
     asking = _asking(place)
     site, device = look.network.sites[place.site], look.network.devices[asking]
-    counts = status.bodies.get(body.id, {})
+    counts = status.counts.get(body.id, {})
     refused: dict[str, int] = counts.get("refused", {})
     done, things = way.done
     measures: tuple[Measure, ...] = ()

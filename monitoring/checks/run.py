@@ -16,6 +16,7 @@ from monitoring.checks import (
     flows,
     names,
     partners,
+    queries,
     reach,
     roles,
     routing,
@@ -44,6 +45,7 @@ BY_QUESTION: dict[str, Callable[[Look], Found]] = {
     "flows": flows.run,
     "entrances": entrance.run,
     "partners": partners.run,
+    "queries": queries.run,
     "sames": sames.run,
     "backups": backup.run,
 }
@@ -62,6 +64,7 @@ CHECKS = {
     "flows": (flows.CHECK,),
     "entrances": (entrance.CHECK,),
     "partners": (partners.CHECK, partners.ANSWERED),
+    "queries": (queries.CHECK,),
     "sames": sames.CHECKS,
     "backups": (backup.CHECK,),
 }

@@ -86,6 +86,14 @@ def test_nothing_that_stays_is_on_a_list_of_what_leaves() -> None:
         ("addressed: to_region", "addressed: person", "the column that it is addressed by is not in its key"),
         ("to: business.received", "to: business.recieved", "or the one it leads to is unknown"),
         ("to: business.received", "to: business.declared", "or another key than business.declared"),
+        ("by: [person, name, kind]", "by: [person, kind]", "whoever has the number alone would be answered"),
+        ("by: [person, name, kind]", "by: [person, name]", "does not tell one row of insurance.participation"),
+        (
+            "by: [person, name, born]",
+            "by: [person, telephone]",
+            "shared.person does not give telephone outside production",
+        ),
+        ("gives: [retired]", "gives: [retired, account]", "shared.person does not give account outside production"),
     ],
 )
 def test_a_wrong_catalogue_is_refused(old: str, new: str, what: str) -> None:

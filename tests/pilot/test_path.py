@@ -247,7 +247,7 @@ def test_a_flow_that_is_denied_disappears_everywhere(pilot: Pilot) -> None:
     with pilot.edited({"flows.yml": {row: denied}}):
         changed = pilot.render()
         assert changed
-        assert {name.rpartition("-")[2] for name in changed} <= {"fw1", "r1"}
+        assert {name.rpartition("-")[2] for name in changed} <= {"fw1", "r1", "exch1", "accs1"}
         assert pilot.prove().good
         limit = ",".join(name for name in changed if name in pilot.reaches)
         assert pilot.deploy(limit).good

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import resources
-
 import msgspec
 
-from inventory.dialects import openssh
+from inventory.dialects import openssh, program
 from inventory.dialects.desk import desk
 from inventory.dialects.postgresql import NAME, UNIT
 from inventory.file import File
@@ -15,7 +13,7 @@ from ip_plan import catalogue
 
 FOLDER = "/etc/jinbao/desk"
 STATE = "jinbao-desk"
-PROGRAM = "/usr/local/lib/jinbao/desk.py"
+PROGRAM = program.folder("desk")
 DESK = "jinbao-desk.service"
 WINDOW_SECONDS = 300
 """How far the clock of a body may be off: sample data."""
@@ -49,32 +47,21 @@ def files(intent: Intent) -> list[File]:
     front = intent.front
     if front is None or front.desk != intent.device.name:
         return []
-    schemas = catalogue.shipped().tables.schemas
-    requests = {}
-    for name, request in front.requests().items():
-        schema, _, table = request.table.partition(".")
-        columns = schemas[schema][table].columns
-        requests[name] = {
-            "table": request.table,
-            "by": {column: columns[column] for column in request.by},
-            "gives": request.gives,
-        }
     told = {
         "region": front.region,
         "database": NAME,
         "host": front.fetched.host,
         "port": front.fetched.port,
         "window_seconds": WINDOW_SECONDS,
-        "requests": requests,
+        "requests": catalogue.shipped().tables.described(front.requests()),
         "bodies": [{"id": body.id, "requests": body.requests} for body in front.bodies],
     }
     signers = "".join(
         f'{body.id} namespaces="{desk.ASKED}" {openssh.body_key(front.device, body)}\n' for body in front.bodies
     )
-    program = (resources.files(__package__) / "desk.py").read_text("utf-8")
     role = "desk"
     return [
-        File(PROGRAM, program, role, validator="python3 -I -m py_compile %s", unit=DESK, action="restart"),
+        *program.files(__name__, "desk", ["answering"], unit=DESK),
         File(f"{FOLDER}/desk.json", msgspec.json.format(msgspec.json.encode(told)).decode() + "\n", role, unit=DESK, action="restart"),
         File(f"{FOLDER}/signers", signers, role, unit=DESK),
         File(f"/etc/systemd/system/{DESK}", SERVICE.format(user=front.user), role, unit=DESK, action="restart"),

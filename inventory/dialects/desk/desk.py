@@ -28,8 +28,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from inventory.dialects import answering
+from inventory.dialects.answering import Away, Postgres, Question, Refused, count, find, given, keep, kept, short, write
+
 ASKED, ANSWERED = "jinbao-request-1", "jinbao-answer-1"
-TEXT_LENGTH = 200
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 NONCE = re.compile(r"[0-9a-f]{32}")
 TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
@@ -50,34 +52,12 @@ STATUS = {"JB2966": 401, "JB2968": 409}
 """What HTTP says of a refusal, where it is not 422."""
 
 
-class Refused(Exception):
-    """Why a request is not answered."""
-
-    def __init__(self, code: str, what: str) -> None:
-        self.code, self.what = code, what
-        super().__init__(f"{code}  {what}")
-
-
-class Away(Exception):
-    """The front-end or the database does not answer: nothing is judged, and nothing is said."""
-
-
 @dataclass(frozen=True)
 class Body:
     """What the plan allows a body."""
 
     id: str
     requests: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Question:
-    """What may be asked: one row of one table."""
-
-    table: str
-    by: Mapping[str, str]
-    """Column → type."""
-    gives: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -124,7 +104,7 @@ def read(data: bytes) -> Request:
         raise Refused("JB2964", "`about` is an object, and everything else is text")
     for key, form in (("id", ID), ("nonce", NONCE), ("time", TIME)):
         if not form.fullmatch(said[key]):
-            raise Refused("JB2964", f"{key} is not written as agreed: {_shown(said[key])}")
+            raise Refused("JB2964", f"{key} is not written as agreed: {short(said[key])}")
     return Request(**{key: said[key] for key in KEYS - {"format"}})
 
 
@@ -139,35 +119,6 @@ def timely(said: str, now: datetime.datetime, window: float) -> None:
         how = "behind" if off < 0 else "ahead of"
         what = f"its time {said} is {abs(off):.0f} s {how} the clock of this centre; {window:.0f} s are allowed"
         raise Refused("JB2967", what)
-
-
-def given(question: Question, about: Mapping[str, Any]) -> list[str]:
-    """The values that a question is asked by, in its order. Raises Refused (JB2970)."""
-    if set(about) != set(question.by):
-        said = ", ".join(map(_shown, sorted(about)[:20])) or "nothing"
-        raise Refused("JB2970", f"it is asked by {', '.join(question.by)}, and gives {said}")
-    for name, kind in question.by.items():
-        value = about[name]
-        good = isinstance(value, str) and 0 < len(value) <= TEXT_LENGTH and value.isprintable()
-        if good and kind == "date":
-            try:
-                good = datetime.date.fromisoformat(value).isoformat() == value
-            except ValueError:
-                good = False
-        if not good:
-            raise Refused("JB2970", f"{name} is no {kind}: {_shown(value)}")
-    return [about[name] for name in question.by]
-
-
-def _shown(value: object) -> str:
-    """What a body wrote, short and without control characters."""
-    text = ascii(value) if not isinstance(value, str) or not value.isprintable() else value
-    return text if len(text) <= 60 else text[:57] + "…"
-
-
-def _kept(data: bytes) -> str:
-    """What a body sent, as a database takes it."""
-    return data.decode("utf-8", "backslashreplace").replace("\0", "\\0")
 
 
 # --- the edges -------------------------------------------------------------------------------------------------------
@@ -211,44 +162,20 @@ class Signers:
             return subprocess.run(line, input=data, capture_output=True, check=False, timeout=10).returncode == 0
 
 
-class Postgres:
-    """The database of this host over its socket."""
+class Register:
+    """The database of this host, with what may be read there and the table of what was asked."""
 
-    def __init__(self, region: str, name: str) -> None:
-        self.region, self.name = region, name
-        self.connection: Any = None
+    def __init__(self, database: Postgres) -> None:
+        self.database = database
 
     @contextlib.contextmanager
     def page(self) -> Iterator[Page]:
-        import psycopg2
-
-        try:
-            cursor = self._begun()
-            with self.connection, cursor:
-                yield _Cursor(self.region, cursor)
-        except psycopg2.Error as why:
-            raise Away(f"the database does not answer: {str(why).strip()[-300:]}") from None
-
-    def _begun(self) -> Any:
-        """A cursor in a transaction, on a new connection where there is none or the server ended it."""
-        import psycopg2
-
-        for last in (False, True):
-            try:
-                if self.connection is None or self.connection.closed:
-                    self.connection = psycopg2.connect(dbname=self.name, connect_timeout=5)
-                cursor = self.connection.cursor()
-                cursor.execute("set local statement_timeout = '5s'")
-                return cursor
-            except psycopg2.Error:
-                if self.connection is not None:
-                    self.connection.close()
-                if last:
-                    raise
+        with self.database.begun() as cursor:
+            yield _Cursor(self.database.region, cursor)
 
 
 class _Cursor:
-    """The same within one transaction. Names of tables and columns come from the catalogue, values from the body."""
+    """The same within one transaction."""
 
     def __init__(self, region: str, cursor: Any) -> None:
         self.region, self.cursor = region, cursor
@@ -264,18 +191,11 @@ class _Cursor:
         return f"{row[0].astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}" if row else ""
 
     def find(self, question: Question, values: Sequence[str]) -> dict[str, str] | None:
-        columns = ", ".join(f"{name}::text" for name in question.gives)
-        where = " and ".join(f"{name} = %s" for name in ("region", *question.by))
-        self.cursor.execute(f"select {columns} from {question.table} where {where}", [self.region, *values])
-        row = self.cursor.fetchone()
-        return dict(zip(question.gives, row, strict=True)) if row else None
+        return find(self.cursor, self.region, question, values)
 
     def keep(self, entry: Entry) -> None:
         values = {**vars(entry), "answer": json.dumps(entry.answer, ensure_ascii=False)}
-        names, marks = ", ".join(values), ", ".join(["%s"] * len(values))
-        self.cursor.execute(
-            f"insert into outside.request (region, {names}) values (%s, {marks})", [self.region, *values.values()]
-        )
+        keep(self.cursor, "outside.request", self.region, values)
 
 
 class Front:
@@ -336,13 +256,13 @@ class Desk:
             body = shown if shown in self.bodies else ""
             page.keep(
                 Entry(
-                    secrets.token_hex(16), body, request.id, request.nonce, request.ask, now, _kept(data),
+                    secrets.token_hex(16), body, request.id, request.nonce, request.ask, now, kept(data),
                     signature if SIGNATURE.fullmatch(signature) else "", code, said,
                 )
             )  # fmt: skip
         if not code:
             self.nonces[request.body, request.nonce] = now
-        self._count(body, code, now)
+        count(self.counts, body, code, now.timestamp())
         return status, said
 
     def _found(
@@ -350,15 +270,15 @@ class Desk:
     ) -> dict[str, str] | None:
         body = self.bodies.get(shown)
         if body is None or request.body != shown:
-            what = f"it is of the body {_shown(request.body)}, and the certificate is that of {_shown(shown) or 'none'}"
+            what = f"it is of the body {short(request.body)}, and the certificate is that of {short(shown) or 'none'}"
             raise Refused("JB2965", what)
         if not self.signers.signed(shown, data, signature):
             raise Refused("JB2966", f"the signature is not one of {shown} over what was sent")
         timely(request.time, now, self.window)
         question = self.questions.get(request.ask)
         if question is None or request.ask not in body.requests:
-            raise Refused("JB2969", f"{_shown(request.ask)} is not agreed for {shown}")
-        values = given(question, request.about)
+            raise Refused("JB2969", f"{short(request.ask)} is not agreed for {shown}")
+        values = given(question, request.about, "JB2970")
         before = page.before(shown, request.id)
         if before:
             raise Refused("JB2968", f"the request {request.id} was asked before, and answered at {before}")
@@ -367,19 +287,11 @@ class Desk:
             raise Refused("JB2968", f"the nonce {request.nonce} was used before")
         return page.find(question, values)
 
-    def _count(self, body: str, code: str, now: datetime.datetime) -> None:
-        counts = self.counts.setdefault(body, {"answered": 0, "refused": {}})
-        if code:
-            counts["refused"][code] = counts["refused"].get(code, 0) + 1
-            counts["last"] = {"code": code, "at": now.timestamp()}
-        else:
-            counts["answered"] += 1
-
 
 def serve(desk: Desk, front: Front, state: Path) -> None:
     """Fetch and answer for ever; `<state>/status.json` says when that last went well, and what was counted."""
     answers: list[dict[str, Any]] = []
-    status = _read(state / "status.json")
+    status: dict[str, Any] = answering.read(state / "status.json", {})
     desk.counts = status.get("bodies", {})
     while True:
         try:
@@ -390,7 +302,7 @@ def serve(desk: Desk, front: Front, state: Path) -> None:
             time.sleep(1)
         now = time.time()
         status |= {"trouble": trouble, "run": now, "bodies": desk.counts} | ({} if trouble else {"good": now})
-        _write(state / "status.json", status)
+        write(state / "status.json", status)
         if trouble:
             print(trouble, flush=True)
 
@@ -421,28 +333,13 @@ def _bytes(text: str) -> bytes:
         return b""
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError):
-        return {}
-
-
-def _write(path: Path, value: Any) -> None:
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", "utf-8")
-    os.replace(draft, path)
-
-
 def main(folder: Path, state: Path) -> None:
     """Serve as `<folder>/desk.json` says."""
     said = json.loads((folder / "desk.json").read_text("utf-8"))
     bodies = [Body(each["id"], tuple(each["requests"])) for each in said["bodies"]]
-    questions = {
-        name: Question(each["table"], each["by"], tuple(each["gives"])) for name, each in said["requests"].items()
-    }
-    books = Postgres(said["region"], said["database"])
-    desk = Desk(bodies, questions, Signers(folder / "signers"), books, said["window_seconds"])
+    books = Register(Postgres(said["region"], said["database"]))
+    asked = answering.questions(said["requests"])
+    desk = Desk(bodies, asked, Signers(folder / "signers"), books, said["window_seconds"])
     serve(desk, Front(said["host"], said["port"], folder), state)
 
 

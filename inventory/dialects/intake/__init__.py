@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import resources
-
 import msgspec
 
 from ground import secret
-from inventory.dialects import openssh
+from inventory.dialects import openssh, program
 from inventory.dialects.postgresql import NAME, UNIT
 from inventory.file import File
 from inventory.intent import Intent
@@ -15,7 +13,7 @@ from ip_plan import partners
 
 FOLDER = "/etc/jinbao/intake"
 STATE = "jinbao-intake"
-PROGRAM = "/usr/local/lib/jinbao/intake.py"
+PROGRAM = program.folder("intake")
 UNITS = "/etc/systemd/system"
 GRACE_SECONDS = 600
 """How long a file may lie in a box before its manifest: sample data."""
@@ -77,9 +75,8 @@ def files(intent: Intent) -> list[File]:
     limit = max(body.limit_bytes for body in boxes.bodies) + openssh.SLACK_BYTES
     known = f"[{boxes.host}]:{boxes.port} {secret.reference(openssh.host_key(boxes), 'ssh-public')}\n"
     key = f"{secret.reference(openssh.fetcher_key(boxes), 'ssh-private')}\n"
-    program = (resources.files(__package__) / "intake.py").read_text("utf-8")
     return [
-        File(PROGRAM, program, role, validator="python3 -I -m py_compile %s"),
+        *program.files(__name__, "intake", ["answering"]),
         File(f"{FOLDER}/intake.json", msgspec.json.format(msgspec.json.encode(told)).decode() + "\n", role),
         File(f"{FOLDER}/known_hosts", known, role),
         File(f"{FOLDER}/key", key, role, mode="0600"),

@@ -27,9 +27,10 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Protocol
 
+from inventory.dialects.answering import TEXT_LENGTH, Away, Refused, read, short, write
+
 FORMAT = "jinbao-delivery-1"
 MANIFEST_BYTES = 65536
-TEXT_LENGTH = 200
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DELIVERY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -48,18 +49,6 @@ CURES = {
     "JB2989": "Correct the line, and deliver the whole again under a new id.",
 }
 """Code of a refusal → what the body can do."""
-
-
-class Refused(Exception):
-    """Why a delivery is not taken in."""
-
-    def __init__(self, code: str, what: str) -> None:
-        self.code, self.what = code, what
-        super().__init__(f"{code}  {what}")
-
-
-class Away(Exception):
-    """The boxes or the database do not answer: nothing is judged, the next run tries again."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +104,7 @@ def manifest(data: bytes, body: Body) -> Manifest:
     if not isinstance(said["id"], str) or not DELIVERY.fullmatch(said["id"]):
         raise Refused("JB2980", "its id is not of letters, digits and hyphens, 64 at most")
     if said["body"] != body.id:
-        raise Refused("JB2980", f"it is of the body {_shown(said['body'])}, and this box is that of {body.id}")
+        raise Refused("JB2980", f"it is of the body {short(said['body'])}, and this box is that of {body.id}")
     if not isinstance(said["files"], list) or not said["files"]:
         raise Refused("JB2980", "it names no file")
     files = tuple(_announced(each) for each in said["files"])
@@ -126,7 +115,7 @@ def manifest(data: bytes, body: Body) -> Manifest:
         raise Refused("JB2982", f"it announces {total} bytes, the plan allows this body {body.limit}")
     for each in files:
         if each.table not in body.tables:
-            raise Refused("JB2987", f"{each.name}: the table {_shown(each.table)} is not agreed for {body.id}")
+            raise Refused("JB2987", f"{each.name}: the table {short(each.table)} is not agreed for {body.id}")
     return Manifest(said["id"], files)
 
 
@@ -135,11 +124,11 @@ def _announced(said: Any) -> Announced:
         raise Refused("JB2980", "a file of it has other keys than name, table, rows, bytes, sha256")
     name, table, digest = said["name"], said["table"], said["sha256"]
     if not all(isinstance(each, str) for each in (name, table, digest)) or not DIGEST.fullmatch(digest):
-        raise Refused("JB2980", f"{_shown(name)}: name, table or sha256 is not written as agreed")
+        raise Refused("JB2980", f"{short(name)}: name, table or sha256 is not written as agreed")
     if not all(type(said[key]) is int and said[key] >= 0 for key in ("rows", "bytes")):
-        raise Refused("JB2980", f"{_shown(name)}: rows and bytes are whole numbers")
+        raise Refused("JB2980", f"{short(name)}: rows and bytes are whole numbers")
     if not NAME.fullmatch(name) or ".." in name:
-        raise Refused("JB2981", f"{_shown(name)} is no plain name of a file in this box")
+        raise Refused("JB2981", f"{short(name)} is no plain name of a file in this box")
     return Announced(name, table, said["rows"], said["bytes"], digest)
 
 
@@ -179,7 +168,7 @@ def rows(wanted: Announced, path: Path, columns: Mapping[str, str]) -> Iterator[
             if header[:1] and header[0].startswith("\ufeff"):
                 raise Refused("JB2988", f"{wanted.name} begins with a byte order mark")
             if sorted(header) != sorted(columns):
-                said = ", ".join(map(_shown, header[:20])) or "none"
+                said = ", ".join(map(short, header[:20])) or "none"
                 raise Refused(
                     "JB2987", f"{wanted.name} has the columns {said}; {wanted.table} has {', '.join(columns)}"
                 )
@@ -213,14 +202,8 @@ def _value(text: str, name: str, kind: str, where: str) -> str:
     except (ValueError, InvalidOperation):
         good = False
     if not good:
-        raise Refused("JB2989", f"{where}: {name} is no {kind}: {_shown(text)}")
+        raise Refused("JB2989", f"{where}: {name} is no {kind}: {short(text)}")
     return text
-
-
-def _shown(value: object) -> str:
-    """What a body wrote, short and without control characters."""
-    text = ascii(value) if isinstance(value, str) and not value.isprintable() else str(value)
-    return text if len(text) <= 60 else text[:57] + "…"
 
 
 def copied(values: Sequence[str]) -> str:
@@ -398,7 +381,7 @@ class Intake:
     ) -> None:  # fmt: skip
         self.box, self.database, self.bodies, self.columns = box, database, bodies, columns
         self.state, self.grace, self.keep, self.now = state, grace, keep_days * 86400, now
-        self.status: dict[str, Any] = _read(state / "status.json", {})
+        self.status: dict[str, Any] = read(state / "status.json", {})
 
     def run(self) -> dict[str, Any]:
         """Answer everything that lies in the boxes. Returns, and keeps, what `status.json` says: times and counts for each body."""
@@ -414,7 +397,7 @@ class Intake:
         self.status["run"] = self.now()
         if not trouble:
             self.status["good"] = self.status["run"]
-        _write(self.state / "status.json", self.status)
+        write(self.state / "status.json", self.status)
         return self.status
 
     def _body(self, body: Body, listed: Sequence[Item]) -> None:
@@ -422,7 +405,7 @@ class Intake:
         for stage in (self.state / "quarantine" / body.id).glob("*"):
             # Answered and cleared away by a run that was cut off before it could note it.
             noted = (stage / "answered").exists() or not (stage / "receipt.json").is_file()
-            if not noted and not set(_read(stage / "done.json", [])) & set(items):
+            if not noted and not set(read(stage / "done.json", [])) & set(items):
                 (stage / "answered").touch()
         # A name that is not plain stands in no command: it stays there, and is told of once.
         gone = {name for name in items if name.endswith(".json") and NAME.fullmatch(name)}
@@ -497,13 +480,13 @@ class Intake:
         # The manifest last: as long as it is there, a run that was cut off here is completed by the next one.
         done = [*(_names((stage / "manifest").read_bytes()) if (stage / "manifest").is_file() else ()), name]
         self._count(body, why.code if why else "", sum(each.rows for each in taken.files) if taken and not why else 0)
-        _write(stage / "done.json", done)
-        _write(stage / "receipt.json", said)
+        write(stage / "done.json", done)
+        write(stage / "receipt.json", said)
         (stage / "receipt.json").chmod(0o640)  # `put` asks for the same at the box, where the body is the group
         return self._leave(body, name, stem, stage)
 
     def _leave(self, body: Body, name: str, stem: str, stage: Path) -> set[str]:
-        said, done = _read(stage / "receipt.json", {}), _read(stage / "done.json", [name])
+        said, done = read(stage / "receipt.json", {}), read(stage / "done.json", [name])
         at = re.sub(r"[^0-9TZ]", "", said["at"])
         self.box.answer(body, f"{stem}.{at}.json", stage / "receipt.json", done)
         if said["result"] == "loaded":
@@ -514,7 +497,7 @@ class Intake:
 
     def _strays(self, body: Body, items: Sequence[Item]) -> None:
         """Files that no manifest names: refused when they have lain there, unchanged, for longer than the grace."""
-        seen = _read(self.state / f"seen-{body.id}.json", {})
+        seen = read(self.state / f"seen-{body.id}.json", {})
         kept = {}
         for item in items:
             size, since = seen.get(item.name, (None, 0.0))
@@ -527,15 +510,15 @@ class Intake:
             plain = NAME.fullmatch(item.name) is not None
             code = "JB2986" if item.kind == "-" and plain else "JB2981"
             what = (
-                f"no manifest names {_shown(item.name)}"
+                f"no manifest names {short(item.name)}"
                 if code == "JB2986"
-                else f"{_shown(item.name)} is no plain file with a plain name"
+                else f"{short(item.name)} is no plain file with a plain name"
             )
             stem = item.name if plain else "unnamed"
             stage = self._stage(body, stem, hashlib.sha256(f"{item}{self.now()}".encode()).hexdigest())
             self._answer(body, item.name if plain else stem, stem, stage, "", None, Refused(code, what))
             kept[item.name] = (item.size, -1.0)
-        _write(self.state / f"seen-{body.id}.json", kept)
+        write(self.state / f"seen-{body.id}.json", kept)
 
     def _stage(self, body: Body, stem: str, digest: str) -> Path:
         return self.state / "quarantine" / body.id / f"{stem}-{digest[:12]}"
@@ -564,19 +547,6 @@ def _names(data: bytes) -> list[str]:
     except (ValueError, KeyError, TypeError, RecursionError):
         return []
     return [name for name in dict.fromkeys(found) if NAME.fullmatch(name) and ".." not in name][:100]
-
-
-def _read(path: Path, otherwise: Any) -> Any:
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return otherwise
-
-
-def _write(path: Path, value: Any) -> None:
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", "utf-8")
-    os.replace(draft, path)
 
 
 def main(folder: Path, state: Path) -> int:

@@ -1,23 +1,27 @@
-"""nginx at the border: the front-end where outside bodies ask online, and the port where the exchange zone fetches what they asked.
+"""nginx before programs: the front-end where outside bodies ask online, with the port where the exchange zone fetches what they asked.
 
 A body is told by the certificate that it shows, has a limit of its own, and gets no further than a queue on the same host. What the
 queue holds the exchange zone fetches by a connection of its own (NO-16, S3 四(二)2), so that nothing from outside dials in.
+
+What terminals ask is passed on at once: `query` has settings of the same form.
 """
 
 from __future__ import annotations
 
-from importlib import resources
+from collections.abc import Mapping
 
 import msgspec
 
+from inventory.dialects import program
 from inventory.dialects.nginx import queue
 from inventory.dialects.template import fill
 from inventory.file import File
 from inventory.intent import Intent
+from ip_plan.partners import End
 
 FOLDER = "/etc/jinbao/front"
 """Certificates, laid there at apply."""
-PROGRAM = "/usr/local/lib/jinbao/queue.py"
+PROGRAM = program.folder("queue")
 SOCKET = "/run/jinbao-front/queue"
 UNIT, QUEUE = "nginx.service", "jinbao-front.service"
 REQUEST_BYTES = 4096
@@ -27,7 +31,7 @@ WAITING = 8
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """What nginx itself answers a body."""
+    """What nginx itself answers."""
 
     of: tuple[int, ...]
     """Its own codes for it."""
@@ -84,16 +88,29 @@ WantedBy=multi-user.target
 """
 
 
-def refused(code: str) -> dict[str, str]:
-    """What a body reads of a refusal of nginx itself."""
-    refusal = REFUSALS[code]
-    return {
-        "format": "jinbao-answer-1",
-        "result": "refused",
-        "code": code,
-        "reason": refusal.reason,
-        "cure": refusal.cure,
+def refused(form: str, code: str, refusal: Refusal) -> dict[str, str]:
+    """What is read of a refusal of nginx itself, in an answer of the format `form`."""
+    return {"format": form, "result": "refused", "code": code, "reason": refusal.reason, "cure": refusal.cure}
+
+
+def settings(
+    name: str, who: str, asked: End, path: str, form: str, refusals: Mapping[str, Refusal], **more: object
+) -> str:
+    """nginx.conf from the template `name`: TLS for `who` (variable, what certificates are told apart as) at `path`."""
+    told = {
+        code: {"of": each.of, "status": each.status, "said": msgspec.json.encode(refused(form, code, each)).decode()}
+        for code, each in refusals.items()
     }
+    return fill(
+        f"nginx/{name}",
+        who=who,
+        asked=asked,
+        path=path,
+        refusals=told,
+        request_bytes=REQUEST_BYTES,
+        bracketed=_bracketed,
+        **more,
+    )
 
 
 def files(intent: Intent) -> list[File]:
@@ -101,21 +118,16 @@ def files(intent: Intent) -> list[File]:
     front = intent.front
     if front is None or front.device != intent.device.name:
         return []
-    refusals = {
-        code: {"of": each.of, "status": each.status, "said": msgspec.json.encode(refused(code)).decode()}
-        for code, each in REFUSALS.items()
-    }
-    conf = fill(
-        "nginx/nginx.conf.j2", front=front, folder=FOLDER, socket=SOCKET, refusals=refusals, request_bytes=REQUEST_BYTES,
-        waiting=WAITING, answer_seconds=int(queue.ANSWER_SECONDS), fetch_seconds=int(queue.FETCH_SECONDS),
-        bracketed=_bracketed,
+    conf = settings(
+        "front.conf.j2", "body", front.asked, "/request", "jinbao-answer-1", REFUSALS, front=front, folder=FOLDER,
+        socket=SOCKET, pinned="bodies.crt", level="warn", waiting=WAITING, answer_seconds=int(queue.ANSWER_SECONDS),
+        fetch_seconds=int(queue.FETCH_SECONDS),
     )  # fmt: skip
     told = {body.id: front.certificate(body) for body in front.bodies}
-    program = (resources.files(__package__) / "queue.py").read_text("utf-8")
     role = "front"
     # nginx reads certificates that are laid beside it at apply: it looks at the whole, once everything is in place.
     return [
-        File(PROGRAM, program, role, validator="python3 -I -m py_compile %s", unit=QUEUE, action="restart"),
+        *program.files(__name__, "queue", ["upstream"], unit=QUEUE, role=role),
         File(f"/etc/systemd/system/{QUEUE}", SERVICE, role, unit=QUEUE, action="restart"),
         File("/etc/nginx/nginx.conf", conf, role, validator="/usr/sbin/nginx -t", unit=UNIT),
         File(f"{FOLDER}/bodies.json", msgspec.json.format(msgspec.json.encode(told)).decode() + "\n", role),

@@ -13,14 +13,14 @@ from __future__ import annotations
 import base64
 import collections
 import json
-import os
 import secrets
 import socketserver
 import sys
 import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from inventory.dialects import upstream
 
 ANSWER_SECONDS = 10.0
 """How long a body waits."""
@@ -28,7 +28,6 @@ FETCH_SECONDS = 20.0
 """How long the exchange zone waits for somebody to ask."""
 BATCH = 16
 """The most that it fetches at once."""
-ANSWERS_BYTES = 1_000_000
 
 
 @dataclass(eq=False)
@@ -80,11 +79,10 @@ class Queue:
                 self.turn.notify_all()
 
 
-class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """The queue on a socket; each that waits has a thread, and nginx keeps their number small."""
+class Server(socketserver.ThreadingMixIn, upstream.Server):
+    """The queue on a socket; each that waits has a thread."""
 
     daemon_threads = True
-    request_queue_size = 128
 
     def __init__(
         self, path: str, queue: Queue, answer_seconds: float = ANSWER_SECONDS, fetch_seconds: float = FETCH_SECONDS
@@ -93,20 +91,16 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         super().__init__(path, Handler)
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(upstream.Handler):
     """One request of nginx."""
 
     server: Server
-    timeout = 60.0
 
     def do_POST(self) -> None:
         """Ask or fetch."""
-        size = int(self.headers.get("Content-Length") or 0)
-        if size > ANSWERS_BYTES:
-            return self.reply(413, b"")
-        said = self.rfile.read(size)
-        if len(said) < size:
-            return self.reply(400, b"")
+        said = self.said()
+        if said is None:
+            return None
         if self.path == "/ask":
             asked = Asked(self.headers.get("X-Body", ""), said, self.headers.get("Signature", ""))
             done = self.server.queue.ask(asked, self.server.answer_seconds)
@@ -127,23 +121,9 @@ class Handler(BaseHTTPRequestHandler):
         ]  # fmt: skip
         self.reply(200, json.dumps(listed).encode())
 
-    def reply(self, status: int, content: bytes) -> None:
-        """Answer, and end."""
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: nginx keeps the log."""
-
 
 def main(path: str) -> None:
     """Serve on the socket at `path`, which nginx's group may use."""
-    if os.path.exists(path):
-        os.unlink(path)
-    os.umask(0o007)
     with Server(path, Queue()) as server:
         server.serve_forever()
 

@@ -9,13 +9,16 @@ records of.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+
+import msgspec
 
 from inventory.dialects.template import fill
 from inventory.file import File
 from inventory.intent import Intent
-from ip_plan import partners
+from ip_plan import partners, queries
+from ip_plan.catalogue import Question
 from ip_plan.holding import Held
-from ip_plan.partners import Front
 
 FOLDER = "/etc/postgresql/15/main"
 DATA = "/var/lib/postgresql/15/main"
@@ -59,6 +62,18 @@ WantedBy=timers.target
 """
 
 
+class Answering(msgspec.Struct, frozen=True):
+    """A role that answers others: it reads the columns of its questions, keeps a record, and can do nothing else."""
+
+    user: str
+    whom: str
+    questions: Mapping[str, Question]
+    record: str
+    """The table of what was asked."""
+    may: str
+    """What it may do there."""
+
+
 def files(intent: Intent, *, lab: bool) -> list[File]:
     """Settings, access, contents and subscriptions. On a scratch host settings alone, and no unit: a drill starts the server."""
     database = intent.database
@@ -82,12 +97,13 @@ def files(intent: Intent, *, lab: bool) -> list[File]:
         return found
     ident = fill("postgresql/pg_ident.conf.j2", holding=held)
     users = (APPLICATION, AUDIT, *(each.user for each in given))
+    written = [each for each in held.tables if not each.filled and each.full != queries.RECORD]
     contents = fill(
         "postgresql/databases.sql.j2", holding=held, schemas=sorted({each.schema for each in held.tables}),
-        names={each.full for each in held.tables}, written=[each for each in held.tables if not each.filled],
+        names={each.full for each in held.tables}, written=written,
         signature=signature, users=users, owner=OWNER, application=APPLICATION, audit=AUDIT, reviewer=REVIEWER, mover=MOVER,
         name=NAME, folder=FOLDER, same_person=SAME_PERSON, unknown=UNKNOWN, nothing=NOTHING, md5=md5,
-        intake=_intake(intent), outside=partners.SCHEMA, register=partners.ASKED, desk=_desk(intent),
+        intake=_intake(intent), outside=partners.SCHEMA, register=partners.ASKED, answering=_answering(intent),
     )  # fmt: skip
     found += [
         File(f"{FOLDER}/pg_ident.conf", ident, role, "postgres", "postgres", "0640", unit=unit),
@@ -131,10 +147,15 @@ def _intake(intent: Intent) -> str:
     return boxes.user if boxes and boxes.fetcher == intent.device.name else ""
 
 
-def _desk(intent: Intent) -> Front | None:
-    """Whom a role of its own answers here; None: it answers nobody."""
-    front = intent.front
-    return front if front and front.desk == intent.device.name else None
+def _answering(intent: Intent) -> list[Answering]:
+    """Whom roles of their own answer here."""
+    front, asked, name = intent.front, intent.queries, f"{partners.SCHEMA}.{partners.ASKED}"
+    found = []
+    if front and front.desk == intent.device.name:
+        found.append(Answering(front.user, "outside bodies", front.requests(), name, "select, insert"))
+    if asked:
+        found.append(Answering(queries.USER, "people", asked.service.questions, queries.RECORD, "insert"))
+    return found
 
 
 def signature(held: Held) -> str:

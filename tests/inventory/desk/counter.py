@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ground import sshkey
-from inventory.dialects.desk.desk import ASKED, Away, Body, Desk, Entry, Page, Question, Signers
+from inventory.dialects.answering import Away, Question
+from inventory.dialects.desk.desk import ASKED, Body, Desk, Entry, Page, Signers
 
 BANK, CLINIC = Body("bank1", ("insured", "benefit")), Body("hospital1", ("insured",))
 QUESTIONS = {

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory.dialects import nginx
+from inventory.dialects import answering, nginx
+from inventory.dialects.answering import Away, Refused
 from inventory.dialects.desk import desk
-from inventory.dialects.desk.desk import Away, Refused, answered
+from inventory.dialects.desk.desk import answered
 from ip_plan import catalogue
 from tests.inventory.desk.counter import NOW, PERSON, QUESTIONS, Counter, request, signature
 
@@ -210,7 +211,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
 def test_any_values_are_taken_as_they_are_or_refused(about: dict[str, Any]) -> None:
     question = QUESTIONS["benefit"]
     try:
-        values = desk.given(question, about)
+        values = answering.given(question, about, "JB2970")
     except Refused as why:
         assert why.code == "JB2970"
     else:

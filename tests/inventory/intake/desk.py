@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from inventory.dialects.intake.intake import Body, Intake, Item, Manifest, Refused
+from inventory.dialects.answering import Refused
+from inventory.dialects.intake.intake import Body, Intake, Item, Manifest
 from ip_plan import partners
 
 BANK = Body("bank1", "box-bank1", 4096, ("payment",))

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inventory.dialects.answering import Away, Refused
 from inventory.dialects.intake import intake
-from inventory.dialects.intake.intake import Announced, Item, Manifest, Psql, Refused, copied, read_listing, rows
+from inventory.dialects.intake.intake import Announced, Item, Manifest, Psql, copied, read_listing, rows
 from tests.inventory.intake.desk import BANK, COLUMNS, PAYMENTS, TAX, Cut, Desk
 
 
@@ -176,7 +177,7 @@ def test_boxes_that_do_not_answer_are_tried_again(desk: Desk, monkeypatch: pytes
     desk.deliver()
 
     def away(*_: object) -> None:
-        raise intake.Away("the boxes do not answer: no route")
+        raise Away("the boxes do not answer: no route")
 
     with monkeypatch.context() as patched:
         patched.setattr(desk, "answer", away)

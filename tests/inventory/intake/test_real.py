@@ -56,7 +56,7 @@ class Stage:
         self.lines: list[str] = []
 
     def tell(self, name: str, program: str) -> None:
-        self.lines.append(f"( {program} ) > /build/{name}.out 2>&1; echo $? > /build/{name}.code")
+        self.lines.append(f"( {program} ) > '/build/{name}.out' 2>&1; echo $? > '/build/{name}.code'")
 
     def file(self, target: str, content: bytes, mode: str = "0644") -> None:
         (self.folder / "given").mkdir(exist_ok=True)
