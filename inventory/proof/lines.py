@@ -27,7 +27,7 @@ def own(world: World, device: Device, reading: Reading, others: Mapping[str, Rea
 
     _addresses(world, device, reading, wrong)
     config = reading.frr
-    if device.role != "host" and config is not None:
+    if device.routes and config is not None:
         _identity(device, config, wrong)
         _references(config, wrong)
         _statics(world, device, config, wrong)
