@@ -1,0 +1,321 @@
+"""Switches: what hangs on them, their texts read back, made of one another, and held against the plan."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ground.mistake import Mistakes
+from inventory import acceptance
+from inventory.ends import Dual
+from inventory.intent import Administration, Intent, Port, Time
+from inventory.models import VENDORS, models
+from inventory.proof import Proof, proving
+from inventory.proof.proving import Known
+from inventory.proof.sockets import Switch
+from inventory.proof.texts import Text
+from inventory.render import write
+from inventory.switching import Socket, Switching, Vlan
+from ip_plan.network import Device, Network
+from ip_plan.vlans import PARKING, RESERVED
+from tests.inventory.vendors import plans
+from tests.inventory.vendors.test_readers import READERS, WRITERS
+from tests.inventory.vendors.test_remedies import DIALECTS, holds
+
+EVERY = pytest.mark.parametrize("vendor", VENDORS)
+MANAGEMENT = 140
+
+# --- one intent --------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def switchings(draw: st.DrawFn) -> Switching:
+    """A switch with up to six ports, with an aggregate or without; it is always managed over the same VLAN."""
+    free = st.integers(2, 4094).filter(lambda number: number not in (*RESERVED, MANAGEMENT))
+    ids = sorted([MANAGEMENT, *draw(st.lists(free, max_size=5, unique=True))])
+    some = st.lists(st.sampled_from(ids), min_size=1, unique=True).map(lambda listed: tuple(sorted(listed)))
+    ports = []
+    for place, number in enumerate(draw(st.lists(st.integers(1, 48), max_size=6, unique=True))):
+        kind = draw(st.sampled_from(["port", "trunk"]))
+        carried = draw(some)
+        ports.append(
+            Socket(f"p-x{place}", "port", f"x{place}", carried[:1], number)
+            if kind == "port"
+            else Socket(f"p-x{place}", "trunk", f"x{place}", carried, number)
+        )
+    if draw(st.booleans()):
+        ports.append(Socket("p-sw2", "aggregate", "640100-sw2", tuple(ids), 0))
+    vlans = tuple(Vlan(number, "management" if number == MANAGEMENT else f"zone-{number}") for number in ids)
+    return Switching(vlans, PARKING, MANAGEMENT, draw(st.sampled_from([4096, 8192])), tuple(ports))
+
+
+def text(vendor: str, switching: Switching) -> str:
+    """The rendered text of a switch that does this."""
+    device = Device("640100-sw1", "640100:centre1", "switch", "sw1.x", (), dialect=vendor, model=plans.SWITCHES[vendor])
+    own = Port("z-management", Dual(("10.0.3.11/24",), ("3fff:0:13::b/48",)), Dual(), "10.0.3.1", "3fff:0:13::1", "zone")
+    managers = Administration(Dual(("10.0.3.0/24",), ("3fff:0:13::/48",)), Dual())
+    intent = Intent(
+        device, "prefecture", "x", (own,), Dual(), Dual(), Time(Dual(), Dual()), administration=managers, switching=switching
+    )
+    (file,) = WRITERS[vendor](intent)
+    return file.content
+
+
+def read(vendor: str, given: str) -> Switch:
+    found = READERS[vendor](given, "file").switching
+    assert found is not None
+    return found
+
+
+@EVERY
+@given(switching=switchings())
+@settings(max_examples=40, deadline=None)
+def test_what_is_read_back_is_the_intent(vendor: str, switching: Switching) -> None:
+    model = models(vendor)[plans.SWITCHES[vendor]]
+    given = text(vendor, switching)
+    found = read(vendor, given)
+    assert {number: vlan.name for number, vlan in found.vlans.items()} == {
+        **{vlan.id: vlan.name for vlan in switching.vlans}, PARKING: "parking",
+    }  # fmt: skip
+    assert {number: name for number, (name, _) in found.inner.items()} == {MANAGEMENT: "z-management"}
+    assert {found.priorities.get(number, found.priorities.get(0)) for number in switching.carried} == {switching.priority}
+    used = {}
+    for port in switching.ports:
+        physical = model.aggregate if port.kind == "aggregate" else model.socket(port.number)
+        used[physical] = port
+        socket = found.sockets[physical]
+        wanted = (port.vlans[0], frozenset()) if port.kind == "port" else (0, frozenset(port.vlans))
+        assert (socket.name, socket.carries(), socket.shut) == (port.name, wanted, False)
+        assert (socket.edge and socket.guarded) == (port.kind != "aggregate")
+    members = [socket for socket in found.sockets.values() if socket.group]
+    assert len(members) == (2 if switching.aggregate else 0)
+    assert all(socket.lacp or found.sockets[socket.group].lacp for socket in members)
+    parked = [found.sockets[name] for name in model.sockets() if name not in used and not found.sockets[name].group]
+    assert all(socket.shut and socket.carries() == (PARKING, frozenset()) for socket in parked)
+    assert len(parked) + len(members) + len(used) - bool(switching.aggregate) == len(model.sockets())
+    config = READERS[vendor](given, "file").routing
+    assert {(static.prefix, static.target) for static in config.statics} == {
+        ("0.0.0.0/0", "10.0.3.1"), ("::/0", "3fff:0:13::1"),
+    }  # fmt: skip
+
+
+@EVERY
+@given(before=switchings(), after=switchings())
+@settings(max_examples=25, deadline=None)
+def test_one_switch_is_made_of_another(vendor: str, before: Switching, after: Switching) -> None:
+    commands = holds(DIALECTS[vendor], text(vendor, before), text(vendor, after)).commands
+    # A VLAN is made before anything is put into it, and goes after the last use of it.
+    made = {number: commands.index(f"vlan {number}") for number in {*after.carried} - {*before.carried}}
+    for number, place in made.items():
+        uses = [i for i, line in enumerate(commands) if re.search(rf"^ .*vlan (.*\D)?{number}\b", line) and "undo" not in line]
+        assert all(place < use for use in uses)
+
+
+PLAIN = Switching(
+    (Vlan(110, "production"), Vlan(MANAGEMENT, "management")), PARKING, MANAGEMENT, 4096,
+    (Socket("p-prod1", "port", "x", (110,), 1), Socket("p-fw1", "trunk", "y", (110, MANAGEMENT), 2),
+     Socket("p-sw2", "aggregate", "z", (110, MANAGEMENT), 0)),
+)  # fmt: skip
+
+
+def test_of_a_list_only_what_changed_is_touched() -> None:
+    """Other tools write a list of VLANs over, and what it carried is down for a moment; or add what they should replace."""
+    wide = (Vlan(110, "production"), Vlan(120, "exchange"), Vlan(MANAGEMENT, "management"))
+    aggregate = msgspec.structs.replace(PLAIN.ports[2], vlans=(110, 120, MANAGEMENT))
+    more = msgspec.structs.replace(PLAIN, vlans=wide, ports=(*PLAIN.ports[:2], aggregate))
+    said = {vendor: holds(DIALECTS[vendor], text(vendor, PLAIN), text(vendor, more)).commands for vendor in VENDORS}
+    assert [line for line in said["vrp"] if "trunk" in line] == [
+        "interface Eth-Trunk1", " port trunk allow-pass vlan 120"
+    ] or " port trunk allow-pass vlan 120" in said["vrp"]  # fmt: skip
+    assert not [line for lines in said.values() for line in lines if line.strip().startswith(("undo ", "no "))]
+    assert " port trunk permit vlan 120" in said["comware"]
+    # In one command: what a trunk carries on IOS-XE is one value, and `add` to what is not there would carry everything.
+    assert " switchport trunk allowed vlan 110,120,140" in said["iosxe"]
+
+
+SHOWN = {
+    "vrp": [("vlan batch 110 140 999", "vlan batch 110 140\nvlan batch 999"),
+            (" port trunk allow-pass vlan 110 140", " port trunk allow-pass vlan 110\n port trunk allow-pass vlan 140")],
+    "comware": [(" port trunk permit vlan 110 140", " port trunk permit vlan 140\n port trunk permit vlan 110")],
+    "iosxe": [(" switchport trunk allowed vlan 110,140", " switchport trunk allowed vlan 110\n switchport trunk allowed vlan add 140"),
+              ("spanning-tree vlan 110,140 priority 4096", "spanning-tree vlan 110 priority 4096\nspanning-tree vlan 140 priority 4096")],
+}  # fmt: skip
+
+
+@EVERY
+def test_lists_cut_otherwise_say_the_same(vendor: str) -> None:
+    given = other = text(vendor, PLAIN)
+    for one, way in SHOWN[vendor]:
+        assert one in other
+        other = other.replace(one, way)
+    assert not holds(DIALECTS[vendor], other, given).commands
+    one, two = read(vendor, given), read(vendor, other)
+    assert {name: socket.carries() for name, socket in one.sockets.items()} == {
+        name: socket.carries() for name, socket in two.sockets.items()
+    }
+    assert one.priorities == two.priorities and one.vlans.keys() == two.vlans.keys()
+
+
+OWN = {"vrp": "interface Vlanif140", "comware": "interface Vlan-interface140", "iosxe": "interface Vlan140"}
+
+
+@EVERY
+def test_the_way_to_a_switch_is_not_touched(vendor: str) -> None:
+    """Its own interface, and the VLAN of it, which is in use."""
+    given = text(vendor, PLAIN)
+    for one, way in (("10.0.3.11", "10.0.3.99"), (OWN[vendor] + "\n", OWN[vendor] + "1\n")):
+        found = acceptance.remedy(DIALECTS[vendor], "sw1", given.replace(one, way), given, "running")
+        assert not found.commands and "JB2107" in {mistake.code for mistake in found.mistakes}, one
+
+
+UNKNOWN = {
+    "vrp": [(" port link-type access", " port hybrid untagged vlan 110"), ("stp bpdu-protection", "stp root-protection"),
+            (" eth-trunk 1", " port default vlan 4095"), ("vlan 110", " multicast-vlan enable"), (" mode lacp", " load-balance src-ip")],
+    "comware": [(" port access vlan 110", " port hybrid vlan 110 untagged"), (" stp bpdu-protection", " stp region-configuration"),
+                (" stp edged-port", " port access vlan 0"), ("vlan 110", " protocol-vlan ipv4"), (" shutdown", " ip address 10.0.0.1 24")],
+    "iosxe": [(" switchport mode access", " switchport voice vlan 110"), ("spanning-tree extend system-id", "spanning-tree backbonefast"),
+              (" switchport mode trunk", " switchport trunk allowed vlan 5000"), ("vlan 110", " private-vlan isolated"),
+              (" shutdown", " ip address 10.0.0.1 255.0.0.0")],
+}  # fmt: skip
+"""Vendor → (line, what stands behind it and cannot be read)."""
+
+
+@pytest.mark.parametrize(("vendor", "after", "line"), [(v, *case) for v, cases in UNKNOWN.items() for case in cases])
+def test_what_is_not_known_of_a_switch_is_said_with_its_line(vendor: str, after: str, line: str) -> None:
+    lines = text(vendor, PLAIN).splitlines()
+    place = lines.index(after) + 1
+    with pytest.raises(Mistakes) as caught:
+        READERS[vendor]("\n".join([*lines[:place], line, *lines[place:]]), "file")
+    assert {m.code for m in caught.value.found} == {"JB2401"} and place + 1 in {m.line for m in caught.value.found}
+
+
+# --- a plan ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=VENDORS)
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Network, Path]:
+    """The pilot with two switches at each centre and one at each office, all devices of one vendor, rendered."""
+    vendor = str(request.param)
+    place = tmp_path_factory.mktemp(f"switched-{vendor}")
+    network = plans.network(place, [*plans.ROWS[vendor], plans.switch(vendor)], 2)
+    write(place / "build", network, lab=False)
+    return vendor, network, place / "build"
+
+
+@pytest.fixture(scope="module")
+def known(built: tuple[str, Network, Path]) -> tuple[str, Network, dict[str, dict[str, Text]], Known, Proof]:
+    vendor, network, build = built
+    loaded = proving.load(network, build)
+    held = Known(proving.World(network))
+    return vendor, network, loaded, held, proving.of(loaded, held)
+
+
+def test_a_plan_with_switches_is_proved(known: tuple[str, Network, dict[str, dict[str, Text]], Known, Proof]) -> None:
+    _, network, loaded, _, proof = known
+    assert proof.good, proof.findings[:3]
+    switches = [device for device in network.devices.values() if device.role == "switch"]
+    assert len(switches) == 2 * 4 + sum(site.kind == "office" for site in network.sites.values())
+    assert {device.name for device in switches} <= loaded.keys()
+
+
+FAULTS = {
+    "vrp": {
+        "a host in another zone's VLAN": (" description p-exch1\n port link-type access\n port default vlan 120", "120", "130", "JB2500"),
+        "a host's port becomes a trunk": (" description p-exch1\n port link-type access\n port default vlan 120",
+                                          "access\n port default vlan 120",
+                                          "trunk\n port trunk pvid vlan 120\n port trunk allow-pass vlan 120 110", "JB2501"),
+        "the firewall lacks a VLAN": (" description p-fw1\n port link-type trunk\n port trunk pvid vlan 999\n"
+                                      " undo port trunk allow-pass vlan 1\n port trunk allow-pass vlan 110 120", " 110", "", "JB2502"),
+        "VLAN 1 leaks": (" description p-sw2\n port link-type trunk\n port trunk pvid vlan 999\n undo port trunk allow-pass vlan 1\n",
+                         " port trunk pvid vlan 999\n undo port trunk allow-pass vlan 1\n", "", "JB2503"),
+        "one more VLAN between the switches": (" description p-sw2\n port link-type trunk\n port trunk pvid vlan 999\n"
+                                               " undo port trunk allow-pass vlan 1\n port trunk allow-pass vlan",
+                                               "allow-pass vlan\n", "allow-pass vlan 200\n", "JB2502"),
+        "a way in from another zone": ("interface Vlanif140\n", "", "interface Vlanif110\n ip address 10.9.9.1 255.255.255.0\n#\n", "JB2504"),
+        "an unused port is on": (" shutdown\n", " shutdown\n", "", "JB2505"),
+        "an unused port is in a zone": (" shutdown\n port link-type access\n port default vlan 999", "999", "110", "JB2505"),
+        "a VLAN is missing": ("vlan 130\n name decision\n", "vlan 130\n name decision\n", "", "JB2506"),
+        "another root": ("stp instance 0 priority 4096", "4096", "32768", "JB2507"),
+        "a port that another switch may answer on": ("stp bpdu-protection\n", "stp bpdu-protection\n", "", "JB2507"),
+        "no LACP": (" mode lacp\n", " mode lacp\n", "", "JB2502"),
+        "a host's port is shut": (" description p-exch1\n", "p-exch1\n", "p-exch1\n shutdown\n", "JB2508"),
+        "another way out": (" preference 60\n#\n", "", "", "JB2416"),
+    },
+    "comware": {
+        "a host in another zone's VLAN": (" description p-exch1\n port access vlan 120", "120", "130", "JB2500"),
+        "a host's port becomes a trunk": (" description p-exch1\n port access vlan 120", " port access vlan 120",
+                                          " port link-type trunk\n port trunk pvid vlan 120\n port trunk permit vlan all", "JB2501"),
+        "an unused port is on": (" port access vlan 999\n shutdown\n", " shutdown\n", "", "JB2505"),
+        "VLAN 1 leaks": (" description p-fw1\n port link-type trunk\n port trunk pvid vlan 999\n undo port trunk permit vlan 1\n",
+                         " port trunk pvid vlan 999\n undo port trunk permit vlan 1\n", "", "JB2503"),
+        "one port of the aggregate": (" port link-aggregation group 1\n", " port link-aggregation group 1\n", "", "JB2502"),
+        "no edge port": (" description p-exch1\n port access vlan 120\n stp edged-port\n", " stp edged-port\n", "", "JB2507"),
+    },
+    "iosxe": {
+        "a host in another zone's VLAN": (" description p-exch1\n switchport access vlan 120", "120", "130", "JB2500"),
+        "a host's port agrees with the other end": (" switchport access vlan 120\n switchport mode access\n",
+                                                    " switchport mode access\n", "", "JB2500"),
+        "a trunk carries everything": (" description p-fw1\n switchport trunk native vlan 999\n switchport trunk allowed vlan 110,120,130,140,"
+                                       "150,160,170\n", " switchport trunk allowed vlan 110,120,130,140,150,160,170\n", "", "JB2501"),
+        "the native VLAN leaks": (" description p-sw2\n switchport trunk native vlan 999\n", " switchport trunk native vlan 999\n",
+                                  " switchport trunk native vlan 110\n", "JB2503"),
+        "Vlan1 is on": ("interface Vlan1\n no ip address\n shutdown\n", " shutdown\n", "", "JB2504"),
+        "portfast without its guard": (" spanning-tree bpduguard enable\n", " spanning-tree bpduguard enable\n", "", "JB2507"),
+        "an unused port is on": (" switchport nonegotiate\n shutdown\n", " shutdown\n", "", "JB2505"),
+    },
+}  # fmt: skip
+"""Vendor → fault → (where in a switch's text, what there, what instead; the finding). An empty `what` is put in front; nothing
+put instead of nothing is the last digit of an address."""
+
+
+def planted(vendor: str, fault: str, whole: str) -> str:
+    where, what, instead, _ = FAULTS[vendor][fault]
+    found = re.search(re.escape(where), whole)
+    assert found, where
+    there = found[0]
+    if fault == "another way out":
+        return re.sub(r"(route-static 0\S+ \S+ \S+)1( pref)", r"\g<1>9\2", whole)
+    if fault == "one more VLAN between the switches":
+        return re.sub(re.escape(where), lambda at: at[0] + " 200", whole, count=1)
+    made = instead + there if not what else there.replace(what, instead, 1)
+    return whole[: found.start()] + made + whole[found.end() :]
+
+
+@pytest.mark.parametrize("fault", sorted({fault for listed in FAULTS.values() for fault in listed}))
+def test_a_planted_fault_is_found(
+    fault: str, known: tuple[str, Network, dict[str, dict[str, Text]], Known, Proof]
+) -> None:
+    vendor, network, loaded, held, _ = known
+    if fault not in FAULTS[vendor]:
+        return
+    where = FAULTS[vendor][fault][0]
+    found = {}
+    for name in ("640100-sw1", "640100-sw2"):
+        ((target, whole),) = loaded[name].items()
+        if where not in whole.content:
+            continue
+        made = msgspec.structs.replace(whole, content=planted(vendor, fault, whole.content))
+        assert made != whole
+        proof = proving.of({**loaded, name: {target: made}}, held)
+        assert not proof.mistakes, proof.mistakes
+        found[name] = {finding.code for finding in proof.findings if finding.subject == name}
+    proving.of(loaded, held)
+    assert found and all(FAULTS[vendor][fault][3] in codes for codes in found.values()), found
+
+
+def test_the_other_end_of_a_trunk_has_the_same_vlans(
+    known: tuple[str, Network, dict[str, dict[str, Text]], Known, Proof],
+) -> None:
+    _, _, loaded, held, _ = known
+    ((target, whole),) = loaded["640100-fw1"].items()
+    (tag,) = [line for line in whole.content.splitlines() if re.search(r"dot1[qQ] (vid )?130$", line)]
+    made = msgspec.structs.replace(whole, content=whole.content.replace(tag, tag.replace("130", "131")))
+    proof = proving.of({**loaded, "640100-fw1": {target: made}}, held)
+    proving.of(loaded, held)
+    assert {finding.code for finding in proof.findings} == {"JB2509"}
