@@ -226,7 +226,9 @@ def _ports(network: Network, device: Device, site: Site, carried: tuple[Service,
             port = Port(interface.name, addresses, kind=interface.kind, peer=interface.peer)
             rank, tunnel = models.rank(network, interface), _tunnel(network, interface)
             tag = vlans.get(interface.zone, 0) if interface.kind == "zone" else 0
-            found.append(msgspec.structs.replace(port, rank=rank, number=device.numbers[place], vlan=tag, tunnel=tunnel))
+            found.append(
+                msgspec.structs.replace(port, rank=rank, number=device.numbers[place], vlan=tag, tunnel=tunnel)
+            )
             continue
         if device.role != "host" or zone is None:
             found.append(Port(interface.name, addresses, beside))

@@ -12,6 +12,7 @@ from ip_plan.grants import Grants, Need
 from ip_plan.network import Device, Interface
 from ip_plan.plan import Plan
 
+
 def names(need: Need, code: str) -> list[str]:
     """The switches of a site; `code` is the one its region was first granted under."""
     return [f"{code}-sw{number}" for number in range(1, need.kind.switches + 1)]
@@ -28,9 +29,7 @@ def home(device: Device, count: int) -> int:
     return (first + number) % count + 1
 
 
-def device(
-    plan: Plan, grants: Grants, need: Need, own: Interface, others: Sequence[Device], bare: Device
-) -> Device:
+def device(plan: Plan, grants: Grants, need: Need, own: Interface, others: Sequence[Device], bare: Device) -> Device:
     """The switch `bare` with its ports. `own`: its interface in the management zone; `others`: what may hang on it."""
     name, count = bare.name, need.kind.switches
     number = int(name[-1])

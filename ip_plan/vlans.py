@@ -29,7 +29,9 @@ def check(sites: SitesFile, plan: PlanFile, documents: Mapping[str, Document]) -
     """What has to hold of VLAN ids and of kinds of sites with switches."""
     found: list[Mistake] = []
 
-    def wrong(path: tuple[str | int, ...], code: str, subject: str, what: str, cure: str, file: str = "sites.yml") -> None:
+    def wrong(
+        path: tuple[str | int, ...], code: str, subject: str, what: str, cure: str, file: str = "sites.yml"
+    ) -> None:
         document = documents[file]
         found.append(Mistake(document.file, *document.place(path), code, subject, what, cure))
 

@@ -74,7 +74,13 @@ def _several(switch: Switch, socket: Socket, wanted: frozenset[int], interface: 
     untagged, tagged = socket.carries()
     if untagged:
         what = f"{socket.name} takes what has no tag for VLAN {untagged}"
-        wrong("JB2503", switch.file, socket.place("native", "access", "mode"), what, f"Give it the VLAN {PARKING}, not carried.")
+        wrong(
+            "JB2503",
+            switch.file,
+            socket.place("native", "access", "mode"),
+            what,
+            f"Give it the VLAN {PARKING}, not carried.",
+        )
     if less := wanted - tagged:
         what = f"{socket.name} does not carry VLAN {spelled(less)}"
         wrong("JB2502", switch.file, socket.place("allowed", "mode"), what, AGAIN)
@@ -93,7 +99,9 @@ def _members(device: Device, switch: Switch, aggregate: Socket, wrong: Wrong) ->
         wrong("JB2502", switch.file, aggregate.line, what, AGAIN)
     for each in found:
         if not (each.lacp or aggregate.lacp):
-            what = f"{each.physical} is in {aggregate.name} without LACP: a cable to the wrong place would not be noticed"
+            what = (
+                f"{each.physical} is in {aggregate.name} without LACP: a cable to the wrong place would not be noticed"
+            )
             wrong("JB2502", switch.file, each.place("group"), what, AGAIN)
         if each.allowed and "mode" in each.said and each.carries() != aggregate.carries():
             what = f"{each.physical} carries other VLANs than {aggregate.name}, which it is in"
@@ -135,7 +143,13 @@ def _vlans(switch: Switch, vlans: dict[str, int], wrong: Wrong) -> None:
         if have is None:
             wrong("JB2506", switch.file, 1, f"VLAN {number} ({name}) is not there: its ports carry nothing", AGAIN)
         elif have.name != name:
-            wrong("JB2506", switch.file, have.line, f"VLAN {number} is called {have.name or 'nothing'}", f"Call it {name}.")
+            wrong(
+                "JB2506",
+                switch.file,
+                have.line,
+                f"VLAN {number} is called {have.name or 'nothing'}",
+                f"Call it {name}.",
+            )
     for number in sorted(switch.vlans.keys() - wanted.keys()):
         what = f"VLAN {number} is of no zone of the site"
         wrong("JB2506", switch.file, switch.vlans[number].line, what, "Delete it.")
