@@ -18,6 +18,7 @@ from inventory.ends import Dual
 from inventory.intent import Administration, Intent, Port, Time
 from inventory.models import VENDORS, models
 from inventory.proof import Proof, proving
+from inventory.proof.decide import World
 from inventory.proof.proving import Known
 from inventory.proof.sockets import Switch
 from inventory.proof.texts import Text
@@ -169,9 +170,9 @@ SHOWN = {
 @EVERY
 def test_lists_cut_otherwise_say_the_same(vendor: str) -> None:
     given = other = text(vendor, PLAIN)
-    for one, way in SHOWN[vendor]:
-        assert one in other
-        other = other.replace(one, way)
+    for said, way in SHOWN[vendor]:
+        assert said in other
+        other = other.replace(said, way)
     assert not holds(DIALECTS[vendor], other, given).commands
     one, two = read(vendor, given), read(vendor, other)
     assert {name: socket.carries() for name, socket in one.sockets.items()} == {
@@ -233,7 +234,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     network = plans.network(place, rows, 2, scope=SCOPE, extra_hosts=EXTRA, twin={"running": []})
     write(place / "build", network, lab=False)
     loaded = proving.load(network, place / "build")
-    held = Known(proving.World(network))
+    held = Known(World(network))
     return network, place / "build", loaded, held, proving.of(loaded, held)
 
 
