@@ -295,8 +295,9 @@ FAULTS = {
         "a host in another zone's VLAN": (" description p-exch1\n switchport access vlan 120", "120", "130", "JB2500"),
         "a host's port agrees with the other end": (" switchport access vlan 120\n switchport mode access\n",
                                                     " switchport mode access\n", "", "JB2500"),
-        "a trunk carries everything": (" description p-fw1\n switchport trunk native vlan 999\n switchport trunk allowed vlan 110,120,"
-                                       "130,140,150,160,170\n", " switchport trunk allowed vlan 110,120,130,140,150,160,170\n", "", "JB2501"),
+        "a trunk carries everything": (
+            " description p-fw1\n switchport trunk native vlan 999\n switchport trunk allowed vlan 110,120,130,140,150,160,170\n",
+            " switchport trunk allowed vlan 110,120,130,140,150,160,170\n", "", "JB2501"),
         "the native VLAN leaks": (" description p-sw2\n switchport trunk native vlan 999\n", " switchport trunk native vlan 999\n",
                                   " switchport trunk native vlan 110\n", "JB2503"),
         "Vlan1 is on": ("interface Vlan1\n no ip address\n shutdown\n", " shutdown\n", "", "JB2504"),
