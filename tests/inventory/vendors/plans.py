@@ -58,8 +58,8 @@ def network(place: Path, devices: list[dict[str, Any]], switches: int = 0, **cha
     return compiled(str(folder(place / "plan", devices, switches, **changes)), place / "state")
 
 
-def proved(place: Path, devices: list[dict[str, Any]], switches: int = 0) -> tuple[Network, Proof]:
+def proved(place: Path, devices: list[dict[str, Any]], switches: int = 0, **changes: Any) -> tuple[Network, Proof]:
     """Such a plan rendered for production, all of it read back and proved."""
-    found = network(place, devices, switches)
+    found = network(place, devices, switches, **changes)
     write(place / "build", found, lab=False)
     return found, prove(found, place / "build")

@@ -17,8 +17,9 @@ from inventory import models as models_
 from inventory.ends import Dual
 from inventory.intent import Administration, Intent, Port, Time
 from inventory.models import VENDORS, models
-from inventory.proof import Proof, proving
+from inventory.proof import Proof, proving, texts
 from inventory.proof.decide import World
+from inventory.proof.lines import own
 from inventory.proof.proving import Known
 from inventory.proof.sockets import Switch
 from inventory.proof.texts import Text
@@ -411,3 +412,61 @@ def test_switches_are_no_nodes_of_a_twin_and_have_pages_of_their_own(tmp_path: P
     assert "640100-sw1" in topology.draw(network, network.sites["640100:centre1"])
     (owner, *_) = lookup.find(network, "640100-sw1")
     assert owner.kind == "device" and network.devices["640100-sw1"].interfaces[0].v4 in owner.value
+
+
+# --- every line --------------------------------------------------------------------------------------------------------
+
+SAME = {
+    "vrp": {
+        r"vlan batch .*": "each VLAN has a view of its own, which makes it too",
+        r" port trunk pvid vlan 999": "what comes untagged is then in VLAN 1, which is not carried either",
+    },
+    "comware": {
+        r" port trunk pvid vlan 999": "what comes untagged is then in VLAN 1, which is not carried either",
+        r" port link-mode bridge": "as delivered",
+        r" stp global enable": "as delivered",
+    },
+    "iosxe": {
+        r" switchport trunk native vlan 999": "what comes untagged is then in VLAN 1, which is not carried either",
+        r" switchport nonegotiate": "the other end is asked for nothing, but a port that says its mode has it without",
+        r"spanning-tree extend system-id": "as delivered",
+        r"ip routing": "the default route is there, and nothing is routed between VLANs",
+        r" no ip (redirects|proxy-arp|address)| ipv6 nd ra suppress all": "neither ports nor VLANs",
+    },
+}
+"""Vendor → lines (regular expressions) of a switch without which it switches the same, and why."""
+SWITCHING = {
+    "vrp": r"(vlan|stp|interface|ip route-static|ipv6 route-static) ",
+    "comware": r"(vlan|interface) | (stp|ip route-static|ipv6 route-static) ",
+    "iosxe": r"(vlan|spanning-tree|interface|ip route|ipv6 route|ip routing)\b",
+}
+
+
+@EVERY
+def test_every_line_of_a_switch_is_missed(vendor: str, seen: Seen) -> None:
+    """One line less, each in turn: the text cannot be read any more, or the proof says what is otherwise."""
+    network, _, loaded, held, _ = seen
+    device = network.devices[f"{AT[vendor]}-sw1"]
+    ((target, whole),) = loaded[device.name].items()
+    lines = whole.content.splitlines(keepends=True)
+    views: list[list[int]] = []
+    for place, line in enumerate(lines):
+        if re.match(SWITCHING[vendor], line):
+            views.append([])
+        if line[0] in "#!":
+            views.append([])
+        elif views and (views[-1] or re.match(SWITCHING[vendor], line)):
+            views[-1].append(place)
+    # Ports that nothing hangs on are alike: one of them stands for all.
+    parked = [view for view in views if view and any(lines[place] == " shutdown\n" for place in view)]
+    todo = [place for view in views if view not in parked[1:-2] for place in view]
+    assert len(todo) > 60
+    unseen = []
+    for place in todo:
+        line = lines[place].rstrip()
+        text_ = Text(whole.path, "".join([*lines[:place], *lines[place + 1 :]]))
+        reading = texts.read(device.name, {target: text_})
+        if not reading.mistakes and not own(held.world, device, reading, {}):
+            unseen.append(line)
+    assert [line for line in unseen if not any(re.fullmatch(same, line) for same in SAME[vendor])] == []
+    assert [same for same in SAME[vendor] if not any(re.fullmatch(same, line) for line in unseen)] == []
