@@ -21,7 +21,8 @@ class Socket(msgspec.Struct):
     """Its description: the logical name."""
     line: int
     mode: str
-    """`access`, `trunk`; any other word is one in which a port says by itself what it is, or carries several untagged."""
+    """`access`, `trunk`; `member` of an aggregate, which says what it carries; any other word is one in which a port agrees on it
+    with the other end, or carries several untagged."""
     access: int = 1
     native: int = 1
     allowed: frozenset[int] = frozenset({1})

@@ -103,7 +103,7 @@ def _members(device: Device, switch: Switch, aggregate: Socket, wrong: Wrong) ->
                 f"{each.physical} is in {aggregate.name} without LACP: a cable to the wrong place would not be noticed"
             )
             wrong("JB2502", switch.file, each.place("group"), what, AGAIN)
-        if each.allowed and "mode" in each.said and each.carries() != aggregate.carries():
+        if each.mode != "member" and each.carries() != aggregate.carries():
             what = f"{each.physical} carries other VLANs than {aggregate.name}, which it is in"
             wrong("JB2502", switch.file, each.place("allowed", "native", "mode"), what, AGAIN)
     return found
@@ -121,7 +121,7 @@ def _unused(device: Device, switch: Switch, held: set[str], wrong: Wrong) -> Non
         elif not socket.shut:
             what = f"nothing hangs on {physical}, and it is on"
             wrong("JB2505", switch.file, socket.line, what, "Shut it.")
-        elif physical != model.management and socket.carries() != (PARKING, frozenset()):
+        elif physical != model.management and (socket.mode, socket.untagged) != ("access", PARKING):
             what = f"nothing hangs on {physical}, and it is in VLAN {spelled({socket.untagged, *socket.tagged})}"
             wrong("JB2505", switch.file, socket.place("access", "mode"), what, f"Put it into VLAN {PARKING}.")
 

@@ -244,7 +244,7 @@ class _Reader(Draft[_Port]):
                 case ("stp", "edged-port", "enable"):
                     what, socket.edge = "edge", True
                 case ("eth-trunk", number):
-                    what, socket.group = "group", f"Eth-Trunk{int(number)}"
+                    what, socket.group, socket.mode = "group", f"Eth-Trunk{int(number)}", "member"
                 case ("mode", "lacp" | "lacp-static"):
                     what, socket.lacp = "lacp", True
                 case _:
