@@ -547,8 +547,9 @@ class Network(msgspec.Struct, frozen=True, dict=True):
 
     def switched(self, site: Site) -> dict[str, int]:
         """Zone → VLAN id of a site with switches; empty for one without."""
-        has = any(name.rpartition("-")[2].startswith("sw") for name in site.devices)
-        return {zone.name: self.meta.vlans[zone.name] for zone in site.zones} if has and self.meta.vlans else {}
+        if not self.meta.vlans or not any("-sw" in name for name in site.devices):
+            return {}
+        return {zone.name: self.meta.vlans[zone.name] for zone in site.zones}
 
     def running(self) -> tuple[Site, ...]:
         """The sites that are nodes of a twin."""

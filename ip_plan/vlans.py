@@ -40,8 +40,12 @@ def check(sites: SitesFile, plan: PlanFile, documents: Mapping[str, Document]) -
             if row.role == "switch" and row.dialect == "frr":
                 cure = "Give a vendor's dialect and model, or leave `switches:` out."
                 wrong(("devices", index, "dialect"), "JB1975", "switch", "a Debian is no switch", cure, file)
+    asked = any(kind.switches for kind in sites.sites)
     held: dict[int, str] = {}
     for name, zone in sites.zones.items():
+        if asked and zone.short == "sw":
+            what = "the short name `sw` is that of switches"
+            wrong(("zones", name, "short"), "JB1204", name, what, "Give the zone another one.")
         if zone.vlan is None:
             continue
         if zone.vlan in held:
