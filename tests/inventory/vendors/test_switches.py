@@ -25,7 +25,8 @@ from inventory.proof.sockets import Switch
 from inventory.proof.texts import Text
 from inventory.render import write
 from inventory.switching import Socket, Switching, Vlan
-from ip_plan import lookup
+from ip_plan import intake, lookup, workbook
+from ip_plan.compile import compile_plan
 from ip_plan.network import Device, Network
 from ip_plan.vlans import PARKING, RESERVED
 from stacks import program
@@ -471,3 +472,22 @@ def test_every_line_of_a_switch_is_missed(vendor: str, seen: Seen) -> None:
     left = [line for line in unseen if not any(re.fullmatch(same, line) for same in SAME[vendor])]
     assert not left, left
     assert [same for same in SAME[vendor] if not any(re.fullmatch(same, line) for line in unseen)] == []
+
+
+def test_a_workbook_of_switches_gives_the_same_ledger(tmp_path: Path) -> None:
+    """Their addresses stand with those of hosts, their ports with the numbers that routers have for their interfaces."""
+    city: dict[str, Any] = {
+        "scope": [{"region": "000000"}, {"region": "640000"}, {"region": "640100"}],
+        "twin": {"running": []},
+    }
+    rows = [*plans.ROWS["vrp"][:2], plans.switch("vrp")]
+
+    def ledger(name: str) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in sorted((tmp_path / name / "ledger").glob("*.tsv"))}
+
+    plan = str(plans.folder(tmp_path / "one", rows, 2, extra_hosts=[], **city))
+    outcome = compile_plan(plan, tmp_path / "state")
+    books = workbook.export(plan, tmp_path / "state", outcome, tmp_path / "out")
+    plans.folder(tmp_path / "two", rows, 2, extra_hosts=[], **city)
+    intake.take_in(str(tmp_path / "two"), tmp_path / "state2", [book.file for book in books])
+    assert ledger("one") == ledger("two") and b"640100-sw2:p-" in ledger("two")["64.tsv"]
