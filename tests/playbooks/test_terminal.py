@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -105,7 +105,7 @@ def edited(text: str, edits: Edits) -> str:
 
 
 @contextlib.contextmanager
-def reached(rendered: list[Intended], tmp_path: Path, edits: dict[str, Edits]) -> Iterator[Fleet]:
+def reached(rendered: list[Intended], tmp_path: Path, edits: Mapping[str, Edits]) -> Iterator[Fleet]:
     """These devices behind their stubs, as somebody left them."""
     key = paramiko.ECDSAKey.generate()
     identity = str(tmp_path / "identity")
