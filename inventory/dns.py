@@ -137,7 +137,8 @@ def names(device: Device) -> Iterator[Name]:
             yield Name(f"{interface.name}.{device.fqdn}", bare(interface.v4), bare(interface.v6))
     else:
         for interface in device.interfaces:
-            yield Name(device.fqdn, bare(interface.v4), bare(interface.v6))
+            if interface.v4:  # a switch's ports have no addresses
+                yield Name(device.fqdn, bare(interface.v4), bare(interface.v6))
 
 
 def far_ends(network: Network, shard: Shard) -> Iterator[Name]:

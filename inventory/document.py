@@ -12,7 +12,9 @@ from pathlib import Path
 from ground import tree
 from inventory.ends import Dual
 from inventory.filtering import BASE, Rule, filtering
+from inventory.models import models
 from inventory.routing import Neighbour, routing
+from inventory.switching import switching
 from ip_plan.network import Device, Flow, Interface, Network, Region, Site
 
 SHOWN = 6
@@ -133,6 +135,7 @@ def device(network: Network, one: Device, folder: Path) -> str:
         [(each.fqdn, each.v4, each.v6, ", ".join(each.ports)) for each in carried],
     )  # fmt: skip
     lines += _routing(network, one)
+    lines += _ports(network, one)
     try:
         rendered = tree.read(folder)
     except FileNotFoundError:
@@ -151,6 +154,24 @@ def device(network: Network, one: Device, folder: Path) -> str:
         ],
     )
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _ports(network: Network, one: Device) -> list[str]:
+    """What hangs on a switch, and in which VLANs."""
+    found = switching(network, one)
+    if found is None:
+        return []
+    model = models(one.dialect)[one.model]
+    names = {vlan.id: f"{vlan.id} {vlan.name}" for vlan in found.vlans}
+    return table(
+        "Ports",
+        ("port", "what", "of it", "peer", "VLANs"),
+        [
+            (port.name, port.kind, model.socket(port.number) if port.number else f"{model.aggregate}: {', '.join(model.members())}",
+             port.peer, ", ".join(names[vlan] for vlan in port.vlans))
+            for port in found.ports
+        ],
+    )  # fmt: skip
 
 
 def commented(text: str) -> dict[str, list[int]]:

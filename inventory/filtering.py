@@ -146,8 +146,8 @@ class _Rules(msgspec.Struct, frozen=True):
 
 
 def filtering(network: Network, device: Device) -> Filter | None:
-    """The filter of `device`; None for a host."""
-    if device.role == "host":
+    """The filter of `device`; None for one that does not route."""
+    if not device.routes:
         return None
     site = network.sites[device.site]
     cables = tuple(interface.name for interface in device.interfaces if interface.kind == "inside")

@@ -10,6 +10,7 @@ from inventory.ends import Dual, bare
 from inventory.filtering import Filter, filtering
 from inventory.models import VENDORS
 from inventory.routing import Routing, routing
+from inventory.switching import Switching, switching
 from ip_plan import partners, queries
 from ip_plan.holding import Holding, holding
 from ip_plan.network import TRANSIT, Device, Flow, Interface, Network, Protection, Service, Site, Suite
@@ -50,8 +51,15 @@ class Port(msgspec.Struct, frozen=True):
     """Of the line: `primary` or `backup`."""
     number: int = 0
     """Its own on the device; 0 where no model needs one."""
+    vlan: int = 0
+    """Of its zone, where the site has switches; 0: nobody but the device itself knows its VLAN id."""
     tunnel: Tunnel | None = None
     """Of a line that is encrypted."""
+
+    @property
+    def tag(self) -> int:
+        """The VLAN id of its frames on a shared port."""
+        return self.vlan or self.number
 
 
 class Time(msgspec.Struct, frozen=True):
@@ -69,7 +77,7 @@ class Administration(msgspec.Struct, frozen=True):
     """How a vendor's device is administered: what a Debian gets from its roles."""
 
     managers: Dual
-    """Where administrators may come from: the openers of the rows that lead to routing devices by SSH."""
+    """Where administrators may come from: the openers of the rows that lead to routing devices, or to a switch's zone, by SSH."""
     logs: Dual
     """Where logs go."""
 
@@ -182,6 +190,7 @@ class Intent(msgspec.Struct, frozen=True):
     """The query service of a host that answers terminals."""
     asks: End | None = None
     """Where a terminal asks."""
+    switching: Switching | None = None
 
 
 def intent(network: Network, device: Device, server: Server | None = None) -> Intent:
@@ -206,25 +215,35 @@ def intent(network: Network, device: Device, server: Server | None = None) -> In
         database=_database(network, device, site, carried),
         backup=_backup(network, device),
         metrics=_metrics(network, device, site) if "metrics" in device.duties else None,
-        administration=_administration(network, site) if device.dialect in VENDORS else None,
+        administration=_administration(network, device, site) if device.dialect in VENDORS else None,
         boxes=_boxes(network, device, site),
         front=_front(network, device, site),
         queries=_queries(network, device, site) if carried else None,
         asks=asked.asked if device.role == "host" and (asked := queries.asks(network, device)) else None,
+        switching=switching(network, device),
     )
 
 
 def _ports(network: Network, device: Device, site: Site, carried: tuple[Service, ...]) -> list[Port]:
     found = []
+    vlans = network.switched(site)
     for place, interface in enumerate(device.interfaces):
         addresses = Dual((interface.v4,), (interface.v6,))
         zone = site.zone(interface.zone)
         beside = _beside(network, device, interface.name)
+        if device.role == "switch":
+            if zone is not None and interface.kind == "zone":
+                addresses = ends.join([addresses, beside])
+                found.append(Port(interface.name, addresses, Dual(), zone.gateway4, zone.gateway6, interface.kind))
+            continue
         if device.numbers:
             addresses = ends.join([addresses, beside])
             port = Port(interface.name, addresses, kind=interface.kind, peer=interface.peer)
             rank, tunnel = models.rank(network, interface), _tunnel(network, interface)
-            found.append(msgspec.structs.replace(port, rank=rank, number=device.numbers[place], tunnel=tunnel))
+            tag = vlans.get(interface.zone, 0) if interface.kind == "zone" else 0
+            found.append(
+                msgspec.structs.replace(port, rank=rank, number=device.numbers[place], vlan=tag, tunnel=tunnel)
+            )
             continue
         if device.role != "host" or zone is None:
             found.append(Port(interface.name, addresses, beside))
@@ -255,9 +274,13 @@ def _time(network: Network, device: Device, site: Site) -> Time:
     return Time(dns.serving(network, site, "udp/123"), Dual(), device.loopback4, device.loopback6)
 
 
-def _administration(network: Network, site: Site) -> Administration:
-    managing = (flow for flow in network.flows if flow.to_zone == TRANSIT and "tcp/22" in flow.ports)
+def _administration(network: Network, device: Device, site: Site) -> Administration:
+    there = device.zone or TRANSIT
+    managing = (flow for flow in network.flows if flow.to_zone == there and "tcp/22" in flow.ports)
     managers = ends.join(ends.openers(network, site, flow) for flow in managing)
+    if device.zone:
+        # Between hosts of its own zone no filter stands.
+        managers = ends.join([ends.end(network, site, device.zone, "", site), managers])
     return Administration(managers, dns.serving(network, site, "tcp/6514"))
 
 

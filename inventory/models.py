@@ -21,6 +21,8 @@ USUAL = ("frr", "debian12")
 """What a device is when the plan says nothing: all that a twin runs."""
 VLANS = 4094
 """Highest VLAN id (IEEE 802.1Q 9.6): the number of an interface on a shared port is its VLAN id there."""
+MEMBERS = 2
+"""Ports of the aggregate between two switches."""
 DIALECTS = Path(__file__).parent / "dialects"
 
 
@@ -30,11 +32,11 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     title: str
     source: str
     roles: tuple[str, ...]
-    management: str
-    """Port of the management path, in an instance of its own."""
-    wan: dict[str, str]
+    management: str = ""
+    """Port of the management path, in an instance of its own. A switch is managed over a VLAN: this port of it is shut."""
+    wan: dict[str, str] = {}
     """Rank of the line → shared port, one subinterface a line."""
-    inside: dict[str, str]
+    inside: dict[str, str] = {}
     """Last part of the neighbour's name (`r1`, `fw1`) → port of its own."""
     zone: str = ""
     """Shared port, one subinterface a zone."""
@@ -42,6 +44,28 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Highest number of an interface that is a security zone of its own."""
     suites: tuple[Suite, ...] = ()
     """What it can encrypt lines with."""
+    access: str = ""
+    """Of a switch: its ports for what hangs on it, with `{}` for the number."""
+    count: int = 0
+    """How many of them there are, numbered from 1."""
+    uplinks: tuple[str, ...] = ()
+    """Ports beside these; the first `MEMBERS` are for the aggregate to the other switch."""
+    aggregate: str = ""
+    """Interface of that aggregate."""
+    inner: str = ""
+    """Interface of the device itself in a VLAN, with `{}` for its id."""
+
+    def socket(self, number: int) -> str:
+        """The port of a switch with this number."""
+        return self.access.format(number)
+
+    def sockets(self) -> list[str]:
+        """Every port of a switch that something can hang on."""
+        return [*(self.socket(number) for number in range(1, self.count + 1)), *self.uplinks]
+
+    def members(self) -> tuple[str, ...]:
+        """The ports of the aggregate."""
+        return self.uplinks[:MEMBERS]
 
     def port(self, kind: str, peer: str, rank: str) -> str:
         """The physical port of an interface; empty: the model has none for it."""
@@ -122,7 +146,7 @@ def _asking(network: Network, link: Link) -> Encrypted | None:
 def _wrong(network: Network, device: Device, lab: bool) -> Iterator[tuple[str, str, str]]:
     """(code, what, cure) of everything that a vendor's device cannot do."""
     model = models(device.dialect)[device.model]
-    if lab and network.sites[device.site].running:
+    if lab and device.role != "switch" and network.sites[device.site].running:
         what = f"{device.site} runs in the twin, which has no {device.dialect}"
         yield (
             "JB2123",
@@ -132,6 +156,12 @@ def _wrong(network: Network, device: Device, lab: bool) -> Iterator[tuple[str, s
     if device.role not in model.roles:
         what = f"{device.model} has no ports for the role {device.role}"
         yield "JB2122", what, f"Choose a model for it; {device.model} is for: {', '.join(model.roles)}."
+        return
+    if device.role == "switch":
+        for interface, number in zip(device.interfaces, device.numbers, strict=True):
+            if number > model.count:
+                what = f"{interface.name} has port {number}, {device.model} has {model.count}"
+                yield "JB2124", what, "Choose a model with more ports, or give the site a second switch."
         return
     for interface, number in zip(device.interfaces, device.numbers, strict=True):
         if not model.port(interface.kind, interface.peer, rank(network, interface)):

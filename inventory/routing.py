@@ -187,8 +187,8 @@ def supernets(network: Network) -> Dual:
 
 
 def routing(network: Network, device: Device) -> Routing | None:
-    """The routing of `device`; None for a host."""
-    if device.role == "host":
+    """The routing of `device`; None for one that does not route."""
+    if not device.routes:
         return None
     site = network.sites[device.site]
     if device.role == "firewall":

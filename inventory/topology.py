@@ -125,6 +125,8 @@ def _box(network: Network, site: Site, behind: Counter[str]) -> Box:
     for device in ends.devices(network, site):
         if device.loopback4:
             rows.append(("", f"{device.name}  {device.loopback4}  {device.loopback6}", ""))
+        elif device.role == "switch":
+            rows.append(("", f"{device.name}  {device.interfaces[0].v4}  {device.interfaces[0].v6}", ""))
     rows += [("", f"{zone.name}  {zone.v4}  {zone.v6}", zone.name) for zone in site.zones]
     for device in ends.devices(network, site):
         for interface in device.interfaces:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, cast
 
 import msgspec
 
 from ground.mistake import Mistake
-from ip_plan import addressing, businesses, partners
+from ip_plan import addressing, businesses, partners, switches, vlans
 from ip_plan.addressing import Block
 from ip_plan.grants import Grants, Need
 from ip_plan.layout import Layout, needs, province_key, serving
@@ -199,21 +199,15 @@ def build(
             counts[zone] = counts.get(zone, 0) + 1
             name = f"{key[need.region]}-{plan.sites.zones[zone].short}{counts[zone]}"
             taken = members_of.setdefault(f"{need.key}:{zone}", set())
-            zone_use, zone_beside = grants.versions("zone", f"{need.key}:{zone}", need, True)
-            grant = ledger.grants["zone", zone_use]
-            use, beside = grants.versions("host", f"{need.key}:{zone}:{name}", need, bool(zone_beside))
-            host4, host6 = grants.member("host", use, grant, taken)
-            mask4, mask6 = grant[0].rpartition("/")[2], grant[1].rpartition("/")[2]
-            if beside and zone_beside:
-                pair = grants.member("host", beside, ledger.grants["zone", zone_beside], taken)
-                second.append(Second(need.key, name, f"z-{zone}", f"{pair[0]}/{mask4}", f"{pair[1]}/{mask6}"))
+            housed, grant, beside_host = _housed(grants, need, zone, name, taken)
+            second += beside_host
             hosts.append(
                 Device(
                     name,
                     need.key,
                     "host",
                     f"{name.rpartition('-')[2]}.{domains[need.region]}",
-                    (Interface(f"z-{zone}", "zone", f"{host4}/{mask4}", f"{host6}/{mask6}", zone=zone),),
+                    (housed,),
                     zone=zone,
                     duties=tuple(duties),
                     dialect="debian",
@@ -227,6 +221,12 @@ def build(
                 services.append(
                     Service(service, need.key, zone, name, fqdn, address4, address6, tuple(entry.ports), entry.clause)
                 )
+        site_switches = switches.names(need, key[need.region])
+        for name in site_switches:
+            taken = members_of.setdefault(f"{need.key}:{vlans.ZONE}", set())
+            housed, _, beside_host = _housed(grants, need, vlans.ZONE, name, taken)
+            interfaces[name] = [housed]
+            second += beside_host
         for device in site_devices:
             bodies[device] = (need, domains[need.region])
         sites.append(
@@ -239,7 +239,7 @@ def build(
                 parent=need.parent,
                 asn=asns[need.key],
                 zones=tuple(zone_values),
-                devices=(*site_devices, *site_hosts),
+                devices=(*site_devices, *site_hosts, *site_switches),
                 running=need.region in running,
                 holder=holders.get(need.key, ""),
                 handles=handled.get(need.region, ()) if need.kind.kind == "centre" else (),
@@ -275,7 +275,10 @@ def build(
             numbers = tuple(grants.port(name, port.name) for port in ports) if choice.dialect != made.dialect else ()
             made = msgspec.structs.replace(made, dialect=choice.dialect, model=choice.model, numbers=numbers)
         devices.append(made)
-    mistakes += _absent(plan, layout, province, bodies)
+    having = [need for need in wanted if need.kind.switches]
+    devices += _switches(plan, layout, grants, having, domains, interfaces, [*devices, *hosts])
+    mistakes += switches.undecided(plan, [need for need in having if _choice(plan, need, "switch") is None])
+    mistakes += _absent(plan, layout, province, [each.name for each in devices])
     zones = {site.region: {zone.name for zone in site.zones} for site in sites if site.kind == "centre"}
     mistakes += partners.check(plan, _offered(sites, services), zones, layout.members[province])
     ledger.settle(grants.living)
@@ -304,6 +307,44 @@ def build(
         offered = tuple(service for service in shard.services if service.site == centre.key)
         summit = Top(region, centre, offered, tuple(device for device in shard.devices if device.site == centre.key))
     return shard, grants, summit, tuple(uplinks), mistakes
+
+
+def _housed(
+    grants: Grants, need: Need, zone: str, name: str, taken: set[int]
+) -> tuple[Interface, tuple[str, str], list[Second]]:
+    """A host's (or switch's) interface in its zone, the zone's prefixes, and what is valid beside while it is renumbered."""
+    prefixes = grants.ledger.grants
+    zone_use, zone_beside = grants.versions("zone", f"{need.key}:{zone}", need, True)
+    grant = prefixes["zone", zone_use]
+    use, beside = grants.versions("host", f"{need.key}:{zone}:{name}", need, bool(zone_beside))
+    four, six = grants.member("host", use, grant, taken)
+    mask4, mask6 = grant[0].rpartition("/")[2], grant[1].rpartition("/")[2]
+    second = []
+    if beside and zone_beside:
+        pair = grants.member("host", beside, prefixes["zone", zone_beside], taken)
+        second.append(Second(need.key, name, f"z-{zone}", f"{pair[0]}/{mask4}", f"{pair[1]}/{mask6}"))
+    return Interface(f"z-{zone}", "zone", f"{four}/{mask4}", f"{six}/{mask6}", zone=zone), grant, second
+
+
+def _switches(
+    plan: Plan, layout: Layout, grants: Grants, wanted: Sequence[Need], domains: Mapping[str, str],
+    interfaces: Mapping[str, list[Interface]], others: Iterable[Device],
+) -> Iterator[Device]:  # fmt: skip
+    """The switches of the sites that have some. `others`: everything that may hang on one."""
+    at: dict[str, list[Device]] = {need.key: [] for need in wanted}
+    for each in others if at else ():
+        at.get(each.site, []).append(each)
+    for need in wanted:
+        choice = _choice(plan, need, "switch")
+        for name in switches.names(need, layout.key[need.region]):
+            yield switches.device(
+                plan, grants, need, interfaces[name][0], at[need.key],
+                Device(
+                    name, need.key, "switch", f"{name.rpartition('-')[2]}.{domains[need.region]}", (), zone=vlans.ZONE,
+                    dialect=choice.dialect if choice else "", model=choice.model if choice else "",
+                    serial=layout.serials.get(name, ""),
+                ),
+            )  # fmt: skip
 
 
 def _choice(plan: Plan, need: Need, role: str) -> Choice | None:
@@ -368,7 +409,7 @@ def _absent(plan: Plan, layout: Layout, province: str, devices: Iterable[str]) -
         name = change.device if isinstance(change, Replace) else ""
         if name and name.rpartition("-")[0] in here and name not in known:
             listed = sorted(each for each in known if each.startswith(f"{name.rpartition('-')[0]}-"))
-            what = "the plan has no such router or firewall"
+            what = "the plan has no such router, firewall or switch"
             cure = f"Name one of: {', '.join(listed)}." if listed else "Name a device of a site in scope."
             place = document.place(("changes", row, "device"))
             found.append(Mistake(document.file, *place, "JB1372", name, what, cure))

@@ -226,8 +226,8 @@ def text(value: object) -> str:
 def _plan(before: Network, after: Network) -> Iterator[Change]:
     for field in before.meta.__struct_fields__:
         one, other = getattr(before.meta, field), getattr(after.meta, field)
-        if field in ("calendar", "settings"):
-            one, other = dict(one), dict(other)
+        if field in ("calendar", "settings", "vlans"):
+            one, other = dict(one or {}), dict(other or {})
             for key in sorted({*one, *other}):
                 if one.get(key) != other.get(key):
                     old, new = text(one.get(key, "")), text(other.get(key, ""))
@@ -280,7 +280,7 @@ def filters(network: Network, rows: Iterable[Flow]) -> dict[Flow, set[str]]:
     found: dict[Flow, set[str]] = {row: set() for row in rows}
     known = network.devices
     at = {
-        site.key: [name for name in site.devices if name in known and known[name].role != "host"]
+        site.key: [name for name in site.devices if name in known and known[name].routes]
         for site in network.sites.values()
     }
     for site in network.sites.values():

@@ -20,7 +20,7 @@ import msgspec
 
 from ground import files, work
 from ground.mistake import Mistake, Mistakes
-from ip_plan import businesses, change, nation, units
+from ip_plan import businesses, change, nation, units, vlans
 from ip_plan import ledger as ledgers
 from ip_plan import part as parts_
 from ip_plan import plan as plans
@@ -148,7 +148,7 @@ def _meta(plan: Plan) -> Meta:
         name=plan.plan.name, title=plan.plan.title, scope=plan.plan.scope_text, root=plan.names.root,
         supernet4=plan.addressing.supernets.ipv4, supernet6=plan.addressing.supernets.ipv6,
         calendar=tuple(sorted(plan.plan.calendar.items())), settings=settings, choices=plan.choices,
-        encrypted=plan.encrypted,
+        encrypted=plan.encrypted, vlans=vlans.vlans(plan.sites),
     )  # fmt: skip
 
 

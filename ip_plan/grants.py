@@ -440,8 +440,8 @@ class Grants:
             grant = self.give("asn", site, str(self._counters["", "asn"]))
         return int(grant[0])
 
-    def port(self, device: str, interface: str) -> int:
-        """The number of an interface, its own on its device for ever: what tells it from others on a shared port."""
+    def port(self, device: str, interface: str, first: int = FIRST_PORT) -> int:
+        """The number of an interface, its own on its device for ever: what tells it from others on a shared port, or its port."""
         grant = self.hold("port", f"{device}:{interface}")
         if grant is None:
             if ("", "port") not in self._counters:
@@ -449,7 +449,7 @@ class Grants:
                 for key, (value, _) in self.ledger.of("port").items():
                     owner = (key.partition(":")[0], "port")
                     self._counters[owner] = max(int(value), self._counters.get(owner, 0))
-            number = max(self._counters.get((device, "port"), 0) + 1, FIRST_PORT)
+            number = max(self._counters.get((device, "port"), 0) + 1, first)
             self._counters[device, "port"] = number
             grant = self.give("port", f"{device}:{interface}", str(number))
         return int(grant[0])

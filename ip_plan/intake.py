@@ -15,7 +15,7 @@ import msgspec
 
 from ground import files
 from ground.mistake import Mistake, Mistakes
-from ip_plan import addressing, assemble, claims, sheets, spreadsheet
+from ip_plan import addressing, assemble, claims, sheets, spreadsheet, switches, vlans
 from ip_plan import ledger as ledgers
 from ip_plan import plan as plans
 from ip_plan.addressing import Block
@@ -330,7 +330,7 @@ class _Desk:
             )
             return
         blocks: list[Block | None] = [None, None]
-        if kind not in ("alias", "asn", "label"):
+        if kind not in ("alias", "asn", "label", "port"):
             for index, (family, column, text) in enumerate(((4, "first", first), (6, "second", second))):
                 if text != NONE:
                     blocks[index] = self._parsed(row, column, key, text, family)
@@ -535,4 +535,6 @@ class _Wanted:
                 name = f"{key[need.region]}-{plan.sites.zones[zone].short}{counts[zone]}"
                 self.hosts[name] = f"{need.key}:{zone}:{name}"
                 self.keys["svc"].update({f"{need.key}:{zone}:{service}": need for service in services})
+            for name in switches.names(need, key[need.region]):
+                self.hosts[name] = f"{need.key}:{vlans.ZONE}:{name}"
             self.unit_of_area[need.area or need.key] = need.unit

@@ -111,7 +111,8 @@ class Interface(msgspec.Struct, frozen=True, gc=False):
     """A logical interface (name of at most 15 characters); a dialect maps it by its model's port table."""
 
     name: str
-    kind: Literal["wan", "inside", "zone"]
+    kind: Literal["wan", "inside", "zone", "port", "trunk", "aggregate"]
+    """Of a switch, without addresses: `port` in one zone, `trunk` that carries several, `aggregate` to the other switch."""
     v4: str
     """With length: `10.1.0.0/31`."""
     v6: str
@@ -131,12 +132,13 @@ class Device(msgspec.Struct, frozen=True):
     """A machine. Name: `<region code>-<role><n>`, e.g. `640100-r1`, `640100-fw1`, `640100-prod1`.
 
     Roles: `router` (BGP to other levels), `firewall` (zones hang on it), `access` (router and firewall of an office in one),
-    `host`. A host has exactly one interface, `z-<zone>`, and default routes to the zone's gateway.
+    `host`. A host has exactly one interface, `z-<zone>`, and default routes to the zone's gateway. So has a `switch`, in the
+    management zone; its other interfaces are what hangs on it.
     """
 
     name: str
     site: str
-    role: Literal["router", "firewall", "access", "host"]
+    role: Literal["router", "firewall", "access", "host", "switch"]
     fqdn: str
     interfaces: tuple[Interface, ...]
     zone: str = ""
@@ -153,6 +155,11 @@ class Device(msgspec.Struct, frozen=True):
     """Of a device that replaced another one."""
     numbers: tuple[int, ...] = ()
     """Of each interface, in their order: what a model whose ports are shared tells them apart by. Empty: it has no need."""
+
+    @property
+    def routes(self) -> bool:
+        """Whether it routes and filters: neither a host nor a switch does."""
+        return self.role not in ("host", "switch")
 
 
 class Link(msgspec.Struct, frozen=True, gc=False):
@@ -281,7 +288,7 @@ class Flow(msgspec.Struct, frozen=True):
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """A row of the plan that gives routing devices their dialect and model; of the rows that fit, the last one counts."""
+    """A row of the plan that gives routing devices and switches their dialect and model; of the rows that fit, the last one counts."""
 
     dialect: str
     model: str
@@ -334,6 +341,8 @@ class Meta(msgspec.Struct, frozen=True):
     settings: dict[str, str | int | float | bool] = {}
     choices: tuple[Choice, ...] = ()
     encrypted: tuple[Encrypted, ...] = ()
+    vlans: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
+    """Zone → VLAN id at sites with switches. Unset, and not stored: no site has any."""
 
 
 class Shard(msgspec.Struct, frozen=True):
@@ -535,6 +544,12 @@ class Network(msgspec.Struct, frozen=True, dict=True):
     def devices_of(self, site: Site) -> tuple[Device, ...]:
         """The devices of a site of the loaded shards."""
         return tuple(self.devices[name] for name in site.devices)
+
+    def switched(self, site: Site) -> dict[str, int]:
+        """Zone → VLAN id of a site with switches; empty for one without."""
+        if not self.meta.vlans or not any("-sw" in name for name in site.devices):
+            return {}
+        return {zone.name: self.meta.vlans[zone.name] for zone in site.zones}
 
     def running(self) -> tuple[Site, ...]:
         """The sites that are nodes of a twin."""

@@ -14,7 +14,7 @@ import msgspec
 from ground import clock
 from ground.files import sha256
 from ground.mistake import Mistake, Mistakes
-from ip_plan import addressing, divisions, exceptions, regions, schema, source, zones
+from ip_plan import addressing, divisions, exceptions, regions, schema, source, vlans, zones
 from ip_plan.folder import SHIPPED, folder_of
 from ip_plan.network import Choice, Encrypted, Flow
 from ip_plan.regions import Region
@@ -163,6 +163,7 @@ def load(name: str, today: date | None = None) -> Plan:
         models["flows.yml"], models["sites.yml"], documents["flows.yml"], carried, asked
     )
     mistakes += wrong + zones.check_sites(models["sites.yml"], documents["sites.yml"])
+    mistakes += vlans.check(models["sites.yml"], plan, documents)
     mistakes += exceptions.check(plan, documents["plan.yml"], today)
     flows += exceptions.rows(plan.exceptions, excepted, today)
     digest += sorted({flow.id for flow in flows if flow.until})

@@ -71,9 +71,9 @@ class ExtraHost(_Model):
 
 
 class DeviceFile(_Model):
-    """Which dialect and model the routing devices of some sites have. Of the rows that fit a device the last one counts."""
+    """Which dialect and model the routing devices and switches of some sites have. Of the rows that fit a device the last one counts."""
 
-    role: Literal["router", "firewall", "access"]
+    role: Literal["router", "firewall", "access", "switch"]
     level: Level | Literal[""] = ""
     kind: str = ""
     region: Code | Literal[""] = ""
@@ -448,6 +448,8 @@ class NamesFile(_Model):
 class ZoneFile(_Model):
     short: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,6}$")]
     title: str
+    vlan: Annotated[int, Field(ge=2, le=4094)] | None = None
+    """Its VLAN id at every site with switches (IEEE 802.1Q 9.6); sample data, no source gives any."""
     clause: str = ""
     reason: str = ""
 
@@ -460,6 +462,8 @@ class SiteKind(_Model):
     zones: list[str]
     routers: Annotated[int, Field(ge=1, le=2)] = 1
     firewalls: Annotated[int, Field(ge=0, le=1)] = 1
+    switches: Annotated[int, Field(ge=0, le=2)] = 0
+    """What hosts and zone interfaces hang on; 0: the plan does not say."""
     clause: str = ""
     reason: str = ""
 

@@ -229,7 +229,7 @@ REGION_KINDS = {
     "unit": "类似乡级单位",
 }
 assert set(REGION_KINDS) == {kind for kinds in KINDS.values() for kind in kinds}
-ROLES = {"router": "路由器", "firewall": "防火墙", "access": "接入", "host": "主机"}
+ROLES = {"router": "路由器", "firewall": "防火墙", "access": "接入", "host": "主机", "switch": "交换机"}
 RANKS = {"primary": "主用", "backup": "备用", "drained": "割接"}
 USES = {"block": "地址块", "home": "本级", "infra": "互联环回"}
 GONE = "是"

@@ -151,7 +151,7 @@ def _tables(plan: Plan, network: Network, own: Ledger, national: Ledger) -> Iter
         for device in shard.devices:
             region = names[network.sites[device.site].region]
             four = six = ""
-            if device.role == "host":
+            if not device.routes:
                 four, six = (text.partition("/")[0] for text in (device.interfaces[0].v4, device.interfaces[0].v6))
                 hold("host", f"{device.site}:{device.zone}:{device.name}", four)
             hold("loop", device.name, device.loopback4)

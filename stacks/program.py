@@ -62,7 +62,7 @@ class Stack(msgspec.Struct, frozen=True):
 
 def stacks(network: Network, devices: Iterable[str] | None = None) -> tuple[Stack, ...]:
     """Every stack of these devices; None: those of the sites that run in a twin. Centres first."""
-    wanted = {name for site in network.running() for name in site.devices} if devices is None else set(devices)
+    wanted = {device.name for device in build.nodes(network)} if devices is None else set(devices)
     sites = [site for site in network.sites.values() if wanted & set(site.devices)]
     links = {link.id: link for link in _links(network, wanted)}
     centres = [

@@ -9,6 +9,7 @@ import msgspec
 from inventory.filtering import Filter, Rule
 from inventory.intent import Intent, Port
 from inventory.models import Model
+from inventory.switching import Switching
 from ip_plan.network import Suite
 
 WAN, INSIDE, LOCAL, LINES = "wan", "inside", "local", "lines"
@@ -85,6 +86,25 @@ def interfaces(intent: Intent, model: Model) -> dict[str, str]:
 def suites(intent: Intent) -> tuple[Suite, ...]:
     """What the lines of a device are encrypted with, each once."""
     return tuple(sorted({port.tunnel.suite for port in intent.ports if port.tunnel}))
+
+
+def switch(intent: Intent, switching: Switching, model: Model) -> dict[str, object]:
+    """What every dialect's template of a switch asks for."""
+    held = {model.socket(port.number) for port in switching.ports if port.number}
+    members = model.members() if switching.aggregate else ()
+    return {
+        "device": intent.device,
+        "domain": intent.domain,
+        "model": model,
+        "ports": intent.ports,
+        "switching": switching,
+        "members": members,
+        "unused": [name for name in model.sockets() if name not in held and name not in members],
+        "source": model.inner.format(switching.management),
+        "time": intent.time,
+        "resolver": intent.resolver,
+        "administration": intent.administration,
+    }
 
 
 def zones(intent: Intent) -> list[Zone]:

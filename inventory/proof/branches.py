@@ -98,7 +98,9 @@ def _branch(network: Network, site: Site, link: Link, outer: tuple[str, str, str
         if device.loopback4:
             shape.append(own(device.loopback4, device.loopback6, f"{device.loopback4}/32", f"{device.loopback6}/128"))
         for item in device.interfaces:
-            shape += [item.name, item.kind, item.zone, item.peer, item.peer_asn, item.peer_site]
+            # What hangs on an office's own switch is its own.
+            peer = own(item.peer) if item.peer in site.devices else item.peer
+            shape += [item.name, item.kind, item.zone, peer, item.peer_asn, item.peer_site]
             shape.append(
                 own(
                     *(

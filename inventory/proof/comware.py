@@ -19,6 +19,7 @@ from inventory.proof.frr import Setting
 from inventory.proof.nftables import Match
 from inventory.proof.reading import Reading
 from inventory.proof.shielding import Shield
+from inventory.proof.sockets import VLANS, Switch, identities, identity
 from inventory.proof.words import Phrases, area_number, canonical, mask_length, paired, phrases, referred, spelled
 
 READER = "inventory/proof/comware.py"
@@ -31,6 +32,8 @@ EXTERNAL = 150
 """Its own distance of OSPF's external routes."""
 ZONES = ("Local", "Trust", "DMZ", "Untrust", "Management")
 """Zones that are there without being made."""
+INNER = ("Vlan-interface", "LoopBack")
+"""Interfaces of a switch that are the device's own, and no ports."""
 KEYED = {
     ("ip", "vpn-instance"): ("description",),
     ("pki", "domain"): ("undo crl check enable", "ca identifier", "certificate request", "public-key"),
@@ -109,8 +112,15 @@ class _Reader(Draft[Port]):
                 self.loose = True
             case ("security-zone", "intra-zone", "default", "permit"):
                 self.intrazone = (True, block.line)
+            case ("vlan" | "stp", *_) if self.switch:
+                self._switched(self.switch, block)
+            case ("interface", name) if self.switch and not name.startswith(INNER):
+                self._socket(self.switch, name, block)
             case ("interface", name):
                 self._interface(name, block)
+                if self.switch and name.startswith("Vlan-interface"):
+                    vlan = identity(name.removeprefix("Vlan-interface"), block.line)
+                    self.switch.inner[vlan] = (self.ports[name].name, block.line)
             case ("interface", name, "mode", "gre"):
                 self.tunnels[name] = Tunnel(block.line)
                 self._interface(name, block)
@@ -159,8 +169,10 @@ class _Reader(Draft[Port]):
                 ):
                     pass
                 case ("vlan-type", "dot1q", "vid", vlan):
-                    if physical.rpartition(".")[2] != vlan:
+                    # A zone's may be that of the site's switches; a line's number is its VLAN id.
+                    if physical.rpartition(".")[2] != vlan and not name.startswith("z-"):
                         raise Unknown(below.line, f"{physical} has VLAN {vlan}")
+                    port.settings.append(Setting(("dot1q", vlan), below.line))
                 case ("ip", "address", "dhcp-alloc"):
                     pass
                 case ("ip", "address", address, mask, *rest) if rest in ([], ["sub"]):
@@ -178,6 +190,69 @@ class _Reader(Draft[Port]):
                 case _:
                     if physical not in self.tunnels or not self._tunnel(self.tunnels[physical], below):
                         raise Unknown(below.line, " ".join(below.words))
+
+        each(block.below, take, self.faults)
+
+    # Of a switch
+
+    def _switched(self, switch: Switch, block: Block) -> None:
+        match block.words:
+            case ("vlan", number):
+                vlan = switch.vlan(number, block.line)
+                for below in block.below:
+                    match below.words:
+                        case ("name", name):
+                            vlan.name, vlan.line = name, below.line
+                        case ("description", *_):
+                            pass
+                        case _:
+                            raise Unknown(below.line, " ".join(below.words))
+            case ("vlan", *numbers):
+                for found in identities(numbers, block.line):
+                    switch.vlan(str(found), block.line)
+            case ("stp", "mode", mode):
+                switch.protocol, switch.line = mode, block.line
+            case ("stp", "instance", "0", "priority", value) | ("stp", "priority", value):
+                switch.priorities[0] = int(value)
+            case ("stp", "bpdu-protection"):
+                switch.guards = True
+            case ("stp", "global", "enable"):
+                pass
+            case _:
+                raise Unknown(block.line, " ".join(block.words))
+
+    def _socket(self, switch: Switch, physical: str, block: Block) -> None:
+        said = [" ".join(below.words[1:]) for below in block.below if below.words[0] == "description"]
+        socket = switch.socket(physical, said[0] if said else physical, block.line, "access")
+
+        def take(below: Block) -> None:
+            match below.words:
+                case ("description", *_) | ("undo", "shutdown") | ("lldp", *_) | ("port", "link-mode", "bridge"):
+                    return
+                case ("combo", "enable", _):
+                    return
+                case ("shutdown",):
+                    what, socket.shut = "shut", True
+                case ("port", "link-type", "access" | "trunk" as mode):
+                    what, socket.mode = "mode", mode
+                case ("port", "access", "vlan", vlan):
+                    what, socket.access = "access", identity(vlan, below.line)
+                case ("port", "trunk", "pvid", "vlan", vlan):
+                    what, socket.native = "native", identity(vlan, below.line)
+                case ("port", "trunk", "permit", "vlan", *numbers):
+                    words = [f"{VLANS[0]}-{VLANS[-1]}"] if numbers == ["all"] else numbers
+                    what, socket.allowed = "allowed", socket.allowed | {*identities(words, below.line)}
+                case ("undo", "port", "trunk", "permit", "vlan", *numbers):
+                    what, socket.allowed = "allowed", socket.allowed - {*identities(numbers, below.line)}
+                case ("stp", "edged-port"):
+                    what, socket.edge = "edge", True
+                case ("port", "link-aggregation", "group", number):
+                    what, socket.group = "group", f"Bridge-Aggregation{int(number)}"
+                case ("link-aggregation", "mode", "dynamic"):
+                    what, socket.lacp = "lacp", True
+                case _:
+                    raise Unknown(below.line, " ".join(below.words))
+            socket.said[what] = below.line
 
         each(block.below, take, self.faults)
 
@@ -206,6 +281,8 @@ class _Reader(Draft[Port]):
             case ("sysname", _) | ("session", "state-machine", "mode", "loose") | ("object-group", *_):
                 return
             case ("security-zone", "intra-zone", "default", "permit"):
+                return
+            case ("vlan" | "stp", *_) if self.switch:
                 return
             case (one, two, _, *_) if (one, two) in KEYED or two == "keychain":
                 return

@@ -101,7 +101,7 @@ class World(msgspec.Struct, frozen=True, dict=True):
             found: list[Interval] = []
             for name in site.devices:
                 device = self.devices.get(name)
-                if device and device.role != "host":
+                if device and device.routes:
                     found += [*own_addresses(device, family), *self.beside(name, "lo", family)]
             self._transit[key] = tuple(sorted(set(found)))
         return self._transit[key]
@@ -155,7 +155,7 @@ class World(msgspec.Struct, frozen=True, dict=True):
         found: list[Interval] = []
         for name in site.devices:
             device = self.devices.get(name)
-            if device and device.role != "host":
+            if device and device.routes:
                 loopback = device.loopback4 if family == 4 else device.loopback6
                 texts = [loopback] if loopback else []
                 texts += [

@@ -16,6 +16,7 @@ from inventory.proof.blocks import Block, Unknown, each, parse, refuse
 from inventory.proof.frr import Setting
 from inventory.proof.reading import Reading
 from inventory.proof.shielding import Said, Shield
+from inventory.proof.sockets import Switch
 from inventory.proof.words import leads
 
 OSPF4, OSPF6 = ("ip", "ospf"), ("ipv6", "ospf6")
@@ -89,6 +90,8 @@ class Draft(ABC, Generic[AnyPort]):
         self.aggregates: list[frr.Aggregate] = []
         self.default4 = False
         """Whether a neighbour with an IPv4 address takes IPv4 routes unasked."""
+        self.switch: Switch | None = None
+        """Of a text with VLANs; what else is about switching is known in such a one alone."""
 
     @abstractmethod
     def first(self, block: Block) -> None: ...
@@ -108,6 +111,8 @@ class Draft(ABC, Generic[AnyPort]):
         """The configuration in `source`, whose last line is `closing`. Raises Mistakes: JB2401, every line that cannot be read."""
         top, faults = parse(source, sign, indented=indented)
         self.faults.extend(faults)
+        if any(block.words[0] == "vlan" for block in top):
+            self.switch = Switch(self.file, {}, {}, {}, "", {})
         each(top, self.first, self.faults)
         each(top, self.second, self.faults)
         for physical, tunnel in self.tunnels.items():
@@ -129,7 +134,7 @@ class Draft(ABC, Generic[AnyPort]):
             self.faults.append(error)
         refuse(self.faults, self.file, reader)
         assert config and ruleset
-        return Reading(config, ruleset)
+        return Reading(config, ruleset, self.switch.settled() if self.switch else None)
 
     # What lines add
 

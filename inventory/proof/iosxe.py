@@ -18,6 +18,7 @@ from inventory.proof.draft import OSPF4, OSPF6, Draft, Peer, Port, Tunnel
 from inventory.proof.frr import Setting
 from inventory.proof.reading import Reading
 from inventory.proof.shielding import Shield
+from inventory.proof.sockets import EVERY, Switch, identities, identity
 from inventory.proof.words import Phrases, area_number, canonical, mask_length, paired, phrases, referred, spelled
 from inventory.proof.zonepairs import ZonePairs
 
@@ -38,7 +39,7 @@ KEYED = {
 _PLAIN = re.compile(
     r"^(version|service|aaa (new-model|authentication|authorization|accounting|session-id)|enable secret|username|clock|boot|"
     r"ip domain|ip name-server|ntp server|logging|snmp-server (group|view|user|host)|no ip http|ip ssh|no service|"
-    r"ip cef|ipv6 cef|no ip (domain|source-route|bootp)|subscriber|platform|license|redundancy|spanning-tree|end)\b"
+    r"ip routing|ip cef|ipv6 cef|no ip (domain|source-route|bootp)|subscriber|platform|license|redundancy|spanning-tree|end)\b"
 )
 _PLAIN_VIEWS = re.compile(r"^(vrf definition \S+|parser view \S+|line (con|vty|aux) [\d ]+|banner|redundancy)$")
 _PLAIN_BELOW = re.compile(
@@ -89,6 +90,17 @@ class _Reader(Draft[_Port]):
                 self.settings.append(Setting(("no", "ip", "forwarding"), block.line))
             case ("router", "bgp", asn):
                 self.handed = asn
+            case ("vlan" | "spanning-tree", *_) if self.switch:
+                self._switched(self.switch, block)
+            case ("interface", name) if self.switch and name.startswith("Vlan"):
+                off = any(below.words == ("shutdown",) for below in block.below)
+                kept = [below for below in block.below if below.words != ("shutdown",)]
+                self._interface(name, msgspec.structs.replace(block, below=kept))
+                if not off:
+                    vlan = identity(name.removeprefix("Vlan"), block.line)
+                    self.switch.inner[vlan] = (self.ports[name].name, block.line)
+            case ("interface", name) if self.switch and not name.startswith("Loopback"):
+                self._socket(self.switch, name, block)
             case ("interface", name):
                 self._interface(name, block)
             case ("zone", "security", name):
@@ -140,6 +152,67 @@ class _Reader(Draft[_Port]):
                 return False
         return True
 
+    # Of a switch
+
+    def _switched(self, switch: Switch, block: Block) -> None:
+        match block.words:
+            case ("vlan", numbers):
+                for found in identities([numbers], block.line):
+                    vlan = switch.vlan(str(found), block.line)
+                    for below in block.below:
+                        if below.words[0] != "name" or len(below.words) != 2:
+                            raise Unknown(below.line, " ".join(below.words))
+                        vlan.name, vlan.line = below.words[1], below.line
+            case ("spanning-tree", "mode", mode):
+                switch.protocol, switch.line = mode, block.line
+            case ("spanning-tree", "vlan", numbers, "priority", value):
+                switch.priorities |= dict.fromkeys(identities([numbers], block.line), int(value))
+            case ("spanning-tree", "portfast", "bpduguard", "default"):
+                switch.guards = True
+            case ("spanning-tree", "extend", "system-id") | ("spanning-tree", "loopguard", "default"):
+                pass
+            case _:
+                raise Unknown(block.line, " ".join(block.words))
+
+    def _socket(self, switch: Switch, physical: str, block: Block) -> None:
+        said = [" ".join(below.words[1:]) for below in block.below if below.words[0] == "description"]
+        # As delivered it agrees with the other end on what it is, and a trunk carries everything.
+        socket = switch.socket(physical, said[0] if said else physical, block.line, "dynamic")
+        socket.allowed = EVERY
+
+        def take(below: Block) -> None:
+            match below.words:
+                case ("description", *_) | ("no", "shutdown") | ("no", "ip", "address") | ("negotiation", "auto"):
+                    return
+                case ("switchport",) | ("switchport", "nonegotiate"):
+                    return
+                case ("shutdown",):
+                    what, socket.shut = "shut", True
+                case ("switchport", "mode", "access" | "trunk" as mode):
+                    what, socket.mode = "mode", mode
+                case ("switchport", "access", "vlan", vlan):
+                    what, socket.access = "access", identity(vlan, below.line)
+                case ("switchport", "trunk", "native", "vlan", vlan):
+                    what, socket.native = "native", identity(vlan, below.line)
+                case ("switchport", "trunk", "allowed", "vlan", "none"):
+                    what, socket.allowed = "allowed", frozenset()
+                case ("switchport", "trunk", "allowed", "vlan", "add", numbers):
+                    what, socket.allowed = "allowed", socket.allowed | {*identities([numbers], below.line)}
+                case ("switchport", "trunk", "allowed", "vlan", numbers):
+                    what, socket.allowed = "allowed", frozenset(identities([numbers], below.line))
+                case ("spanning-tree", "portfast") | ("spanning-tree", "portfast", "trunk"):
+                    # On a trunk the first form does nothing.
+                    what, socket.edge = "edge", len(below.words) == 3 or socket.mode != "trunk"
+                case ("spanning-tree", "bpduguard", "enable"):
+                    what, socket.guarded = "guarded", True
+                case ("channel-group", number, "mode", mode):
+                    what, socket.group, socket.lacp = "group", f"Port-channel{int(number)}", mode == "active"
+                case _:
+                    raise Unknown(below.line, " ".join(below.words))
+            socket.said[what] = below.line
+
+        each(block.below, take, self.faults)
+
     def _process(self, family: int, process: str, block: Block) -> None:
         routers = [below.words[1] for below in block.below if below.words[:1] == ("router-id",)]
         self.process(family, process, routers[0] if routers else "", block.line, EXTERNAL)
@@ -163,8 +236,10 @@ class _Reader(Draft[_Port]):
                 case ("ipv6", "enable") | ("load-interval", _) | ("cdp", "enable") | ("no", "cdp", "enable"):
                     pass
                 case ("encapsulation", "dot1Q", vlan):
-                    if physical.rpartition(".")[2] != vlan:
+                    # A zone's may be that of the site's switches; a line's number is its VLAN id.
+                    if physical.rpartition(".")[2] != vlan and not name.startswith("z-"):
                         raise Unknown(below.line, f"{physical} has VLAN {vlan}")
+                    port.settings.append(Setting(("dot1q", vlan), below.line))
                 case ("ip", "address", "dhcp"):
                     pass
                 case ("ip", "address", address, mask, *rest) if rest in ([], ["secondary"]):
@@ -195,6 +270,8 @@ class _Reader(Draft[_Port]):
         text = " ".join(block.words)
         match block.words:
             case ("hostname", _) | ("ipv6", "unicast-routing") | ("no", "ip", "routing") | ("zone", "security", _):
+                return
+            case ("vlan", *_) if self.switch:
                 return
             case ("ip", "access-list", *_) | ("ipv6", "access-list", _) | ("class-map" | "policy-map" | "crypto", *_):
                 return

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from inventory.proof import frr, interval, routes, shielding
+from inventory.proof import frr, interval, routes, shielding, switches
 from inventory.proof.decide import World
 from inventory.proof.finding import Finding, Place
 from inventory.proof.routes import Address, Key, Path
@@ -27,7 +27,7 @@ def own(world: World, device: Device, reading: Reading, others: Mapping[str, Rea
 
     _addresses(world, device, reading, wrong)
     config = reading.frr
-    if device.role != "host" and config is not None:
+    if device.routes and config is not None:
         _identity(device, config, wrong)
         _references(config, wrong)
         _statics(world, device, config, wrong)
@@ -35,6 +35,15 @@ def own(world: World, device: Device, reading: Reading, others: Mapping[str, Rea
         _ospf(device, config, others, _paired(world, device), wrong)
         _neighbours(world, device, config, others, wrong)
         shielding.check(world.network, device, config, reading.nftables, wrong)
+        switches.tags(world.network, device, config, wrong)
+        if reading.switching is not None:
+            wrong("JB2508", config.file, 1, "it has VLANs, and is no switch", "Delete them.")
+    if device.role == "switch" and config is not None:
+        _identity(device, config, wrong)
+        if reading.switching is not None:
+            switches.check(world.network, device, reading.switching, config, wrong)
+        else:
+            wrong("JB2506", config.file, 1, "it has no VLAN at all", "Render the device again.")
     return found
 
 

@@ -35,7 +35,7 @@ def known(network: Network) -> dict[str, tuple[str, str]]:
                 addresses = (item.v4.partition("/")[0], item.v6.partition("/")[0])
                 found[f"{item.name}.{device.fqdn}.".lower()] = addresses
         else:
-            for item in device.interfaces:
+            for item in (each for each in device.interfaces if each.v4):
                 found[f"{device.fqdn}.".lower()] = (item.v4.partition("/")[0], item.v6.partition("/")[0])
     for service in network.services:
         found[f"{service.fqdn}.".lower()] = (service.v4, service.v6)

@@ -63,7 +63,7 @@ def compute(
     network = world.network
     nodes = {}
     for reading in readings.values():
-        made = node(world, reading) if world.devices[reading.device].role != "host" else None
+        made = node(world, reading) if world.devices[reading.device].routes else None
         if made is not None:
             nodes[made.name] = made
     ground = routes.build(nodes, wires(network, nodes))
@@ -206,7 +206,7 @@ def needs(world: World, ground: Ground, mine: Collection[str] | None = None) -> 
                 return [
                     (name, span[0])
                     for name, device in found
-                    if device.role != "host"
+                    if device.routes
                     for span in own_addresses(device, family)
                     if _read(ground, device, family, span[0])
                 ]

@@ -108,14 +108,14 @@ def judged(
     mistakes = [mistake for reading in readings.values() for mistake in reading.mistakes]
     questions = 0
     for name, reading in readings.items():
-        if network.devices[name].role != "host":
+        if network.devices[name].routes:
             found, asked = _filtered(known, name, reading)
             findings += found
             questions += asked
     for name, reading in readings.items():
         device = network.devices[name]
         peers = sorted({item.peer for item in device.interfaces if item.peer} | set(network.sites[device.site].devices))
-        key = (reading, *(everything[peer] for peer in peers if peer in everything and device.role != "host"))
+        key = (reading, *(everything[peer] for peer in peers if peer in everything and device.routes))
         have = known.own.get(name)
         if have is None or len(have[0]) != len(key) or any(a is not b for a, b in zip(have[0], key, strict=True)):
             have = known.own[name] = (key, lines.own(world, device, reading, {**faces, **everything}))
@@ -126,7 +126,7 @@ def judged(
         said_of = [*names.prove(whole, readings, foreign), *transfers.prove(whole, readings, foreign, outer)]
         known.names = (served, said_of)
     findings += known.names[1]
-    said = tuple((n, r.frr, r.units) for n, r in everything.items() if world.devices[n].role != "host")
+    said = tuple((n, r.frr, r.units) for n, r in everything.items() if world.devices[n].routes)
     if known.routed is None or not _same(known.routed[0], said):
         routed, faults = paths.compute(world, everything, mine=mine)
         lost, ways = paths.judge(world, routed, mine)

@@ -1,10 +1,11 @@
-"""What one file of a vendor's device says: its routes, and what it lets through."""
+"""What one file of a vendor's device says: its routes, what it lets through, and what it switches."""
 
 from __future__ import annotations
 
 import msgspec
 
 from inventory.proof import frr, nftables
+from inventory.proof.sockets import Switch
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -12,3 +13,5 @@ class Reading(msgspec.Struct, frozen=True):
 
     routing: frr.Config
     filter: nftables.Ruleset
+    switching: Switch | None = None
+    """Of a text with VLANs."""

@@ -8,6 +8,7 @@ import msgspec
 
 from ground.mistake import Mistake, Mistakes
 from inventory.proof import comware, frr, iosxe, networkd, nftables, vrp, zonefile
+from inventory.proof.sockets import Switch
 
 WHOLE = {"/vrpcfg.cfg": vrp.read, "/startup.cfg": comware.read, "/startup-config": iosxe.read}
 """Files that say all of a vendor's device, with their readers."""
@@ -31,6 +32,7 @@ class Reading(msgspec.Struct, frozen=True):
     units: tuple[networkd.Unit, ...] = ()
     named: zonefile.Named | None = None
     zones: tuple[tuple[zonefile.NamedZone, zonefile.Zonefile], ...] = ()
+    switching: Switch | None = None
     mistakes: tuple[Mistake, ...] = ()
 
     def here(self, target: str) -> str:
@@ -73,7 +75,7 @@ def read(device: str, texts: dict[str, Text], before: Reading | None = None) -> 
     def same(*targets: str) -> bool:
         return before is not None and all(before.texts.get(t) == texts.get(t) for t in targets)
 
-    ruleset = config = None
+    ruleset = config = switch = None
     units: list[networkd.Unit] = []
     for target, text in sorted(texts.items()):
         path = PurePosixPath(target)
@@ -83,10 +85,10 @@ def read(device: str, texts: dict[str, Text], before: Reading | None = None) -> 
                 ruleset = old or nftables.read(text.content, text.path)
             elif target in WHOLE:
                 if before and before.frr and same(target):
-                    config, ruleset = before.frr, before.nftables
+                    config, ruleset, switch = before.frr, before.nftables, before.switching
                 else:
                     whole = WHOLE[target](text.content, text.path)
-                    config, ruleset = whole.routing, whole.filter
+                    config, ruleset, switch = whole.routing, whole.filter, whole.switching
             elif path.name == "frr.conf":
                 ready = before.frr if before and same(target) else None
                 config = ready or frr.read(text.content, text.path)
@@ -130,4 +132,4 @@ def read(device: str, texts: dict[str, Text], before: Reading | None = None) -> 
             mistakes += [
                 msgspec.structs.replace(m, file=texts[m.file].path if m.file in texts else m.file) for m in found.found
             ]
-    return Reading(device, texts, ruleset, config, tuple(units), named, tuple(zones), tuple(mistakes))
+    return Reading(device, texts, ruleset, config, tuple(units), named, tuple(zones), switch, tuple(mistakes))

@@ -19,6 +19,7 @@ from inventory.proof.frr import Setting
 from inventory.proof.nftables import Match
 from inventory.proof.reading import Reading
 from inventory.proof.shielding import Shield
+from inventory.proof.sockets import Switch, identities, identity
 from inventory.proof.words import Phrases, area_number, canonical, mask_length, paired, phrases, referred, spelled
 
 READER = "inventory/proof/vrp.py"
@@ -36,6 +37,8 @@ MANAGED: dict[str, tuple[tuple[str, int], ...]] = {
 """What `service-manage` decides before the security policy, once it is enabled on an interface."""
 BASIC = (("tcp", 179), ("udp", 3784), ("ospf", 0))
 """What passes unasked without `firewall packet-filter basic-protocol enable`."""
+INNER = ("Vlanif", "LoopBack", "MEth")
+"""Interfaces of a switch that are the device's own, and no ports."""
 KEYED = {
     ("ip", "vpn-instance"): ("ipv4-family", "description"),
     ("ipsec", "proposal"): ("encapsulation-mode", "transform", "esp authentication-algorithm", "esp encryption-algorithm"),
@@ -112,8 +115,15 @@ class _Reader(Draft[_Port]):
                 self.settings.append(Setting(("ipv6", "forwarding"), block.line))
             case ("bfd",):
                 self.bfd = True
+            case ("vlan" | "stp", *_) if self.switch:
+                self._switched(self.switch, block)
+            case ("interface", name) if self.switch and not name.startswith(INNER):
+                self._socket(self.switch, name, block)
             case ("interface", name):
                 self._interface(name, block)
+                if self.switch and name.startswith("Vlanif"):
+                    vlan = identity(name.removeprefix("Vlanif"), block.line)
+                    self.switch.inner[vlan] = (self.ports[name].name, block.line)
             case ("ip", "address-set", name, "type", "object"):
                 self.sets[name] = (block, [])
                 each(block.below, self._element, self.faults)
@@ -150,8 +160,10 @@ class _Reader(Draft[_Port]):
                 case ("description", *_) | ("ipv6", "enable") | ("undo", "shutdown"):
                     pass
                 case ("vlan-type", "dot1q", vlan):
-                    if physical.rpartition(".")[2] != vlan:
+                    # A zone's may be that of the site's switches; a line's number is its VLAN id.
+                    if physical.rpartition(".")[2] != vlan and not name.startswith("z-"):
                         raise Unknown(below.line, f"{physical} has VLAN {vlan}")
+                    port.settings.append(Setting(("dot1q", vlan), below.line))
                 case ("ip", "address", "dhcp-alloc"):
                     pass
                 case ("ip", "address", address, mask, *more) if more in ([], ["sub"]):
@@ -180,6 +192,67 @@ class _Reader(Draft[_Port]):
         if tunnel is not None and ("tunnel-protocol", "gre") not in said:
             raise Unknown(block.line, f"{physical}: tunnels other than GRE are not computed")
 
+    # Of a switch
+
+    def _switched(self, switch: Switch, block: Block) -> None:
+        match block.words:
+            case ("vlan", "batch", *numbers):
+                for number in identities(numbers, block.line):
+                    switch.vlan(str(number), block.line)
+            case ("vlan", number):
+                vlan = switch.vlan(number, block.line)
+                for below in block.below:
+                    match below.words:
+                        case ("name", name):
+                            vlan.name, vlan.line = name, below.line
+                        case ("description", *_):
+                            pass
+                        case _:
+                            raise Unknown(below.line, " ".join(below.words))
+            case ("stp", "mode", mode):
+                switch.protocol, switch.line = mode, block.line
+            case ("stp", "instance", "0", "priority", value) | ("stp", "priority", value):
+                switch.priorities[0] = int(value)
+            case ("stp", "bpdu-protection"):
+                switch.guards = True
+            case ("stp", "enable"):
+                pass
+            case _:
+                raise Unknown(block.line, " ".join(block.words))
+
+    def _socket(self, switch: Switch, physical: str, block: Block) -> None:
+        said = [" ".join(below.words[1:]) for below in block.below if below.words[0] == "description"]
+        # Hybrid as delivered: a port says what it is only when it is told.
+        socket = switch.socket(physical, said[0] if said else physical, block.line, "hybrid")
+
+        def take(below: Block) -> None:
+            match below.words:
+                case ("description", *_) | ("undo", "shutdown") | ("lldp", *_):
+                    return
+                case ("shutdown",):
+                    what, socket.shut = "shut", True
+                case ("port", "link-type", "access" | "trunk" as mode):
+                    what, socket.mode = "mode", mode
+                case ("port", "default", "vlan", vlan):
+                    what, socket.access = "access", identity(vlan, below.line)
+                case ("port", "trunk", "pvid", "vlan", vlan):
+                    what, socket.native = "native", identity(vlan, below.line)
+                case ("port", "trunk", "allow-pass", "vlan", *numbers):
+                    what, socket.allowed = "allowed", socket.allowed | {*identities(numbers, below.line)}
+                case ("undo", "port", "trunk", "allow-pass", "vlan", *numbers):
+                    what, socket.allowed = "allowed", socket.allowed - {*identities(numbers, below.line)}
+                case ("stp", "edged-port", "enable"):
+                    what, socket.edge = "edge", True
+                case ("eth-trunk", number):
+                    what, socket.group, socket.mode = "group", f"Eth-Trunk{int(number)}", "member"
+                case ("mode", "lacp" | "lacp-static"):
+                    what, socket.lacp = "lacp", True
+                case _:
+                    raise Unknown(below.line, " ".join(below.words))
+            socket.said[what] = below.line
+
+        each(block.below, take, self.faults)
+
     def _tunnel(self, tunnel: Tunnel, block: Block) -> bool:
         """Take a line of a tunnel; False: it is none."""
         match block.words:
@@ -201,6 +274,8 @@ class _Reader(Draft[_Port]):
         text = " ".join(block.words)
         match block.words:
             case ("sysname", _) | ("ipv6",) | ("bfd",) | ("ip", "address-set", *_):
+                return
+            case ("vlan" | "stp", *_) if self.switch:
                 return
             case (one, two, _) if (one, two) in KEYED:
                 return

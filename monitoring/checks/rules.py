@@ -50,7 +50,7 @@ def run(look: Look) -> Found:
 
 def filtering(network: Network) -> list[Device]:
     """The running devices that filter, sorted by name."""
-    found = [device for site in network.running() for device in network.devices_of(site) if device.role != "host"]
+    found = [device for site in network.running() for device in network.devices_of(site) if device.routes]
     return sorted(found, key=lambda device: device.name)
 
 

@@ -10,14 +10,19 @@ from stacks.twin.topology import Lab, Link, Node, Port, Segment
 
 def lab(network: Network, name: str) -> Lab:
     """The lab of every site that the plan lists as running. Routing devices first: hosts boot while those find their routes."""
-    running = {device for site in network.running() for device in site.devices}
-    devices = [network.devices[name] for name in running]
+    devices = nodes(network)
+    running = {device.name for device in devices}
     return Lab(
         name=name,
         nodes=tuple(map(node, sorted(devices, key=lambda device: (device.role == "host", device.name)))),
         links=links(network, running),
         segments=segments(network, running),
     )
+
+
+def nodes(network: Network) -> list[Device]:
+    """The devices that are nodes of a twin: all of the running sites but switches, in whose place it has bridges."""
+    return [each for site in network.running() for each in network.devices_of(site) if each.role != "switch"]
 
 
 def node(device: Device) -> Node:

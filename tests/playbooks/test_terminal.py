@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -43,6 +43,28 @@ DRIFT = {
     ),
 }  # fmt: skip
 """Vendor → (beginning of a line, what stands in its place): edits by hand."""
+SWITCHES = {"640121-sw1": "vrp", "640122-sw1": "comware", "640323-sw1": "iosxe"}
+MOVED = {
+    "vrp": (
+        ("stp instance 0 priority ", "stp instance 0 priority 32768"),
+        ("vlan 160", "vlan 200\n name elsewhere\n#\nvlan 160"),
+        (" port default vlan 999", " port default vlan 200"),
+        (" port trunk allow-pass vlan ", " port trunk allow-pass vlan 140 160 200"),
+    ),
+    "comware": (
+        (" stp instance 0 priority ", " stp instance 0 priority 32768"),
+        ("vlan 160", "vlan 200\n name elsewhere\n#\nvlan 160"),
+        (" port access vlan 999", " port access vlan 200"),
+        (" port trunk permit vlan ", " port trunk permit vlan 140 160 200"),
+    ),
+    "iosxe": (
+        ("spanning-tree vlan ", "spanning-tree vlan 140,160,200 priority 4096"),
+        ("vlan 160", "vlan 200\n name elsewhere\n!\nvlan 160"),
+        (" switchport access vlan 999", " switchport access vlan 200"),
+        (" switchport trunk allowed vlan ", " switchport trunk allowed vlan 140\n switchport trunk allowed vlan add 160,200"),
+    ),
+}  # fmt: skip
+"""The same, of switches: a VLAN of nobody's, on a trunk and at a port that nothing hangs on."""
 
 
 class Fleet(msgspec.Struct):
@@ -69,9 +91,12 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> list[Intended]:
     return intended(folder / "state", folder / "build", hosts)
 
 
-def edited(text: str, vendor: str) -> str:
+Edits = tuple[tuple[str, str], ...]
+
+
+def edited(text: str, edits: Edits) -> str:
     """The text as somebody left it."""
-    for begin, instead in DRIFT[vendor]:
+    for begin, instead in edits:
         lines = text.split("\n")
         number = next(number for number, line in enumerate(lines) if line.startswith(begin))
         lines[number] = instead
@@ -79,17 +104,26 @@ def edited(text: str, vendor: str) -> str:
     return text
 
 
-@pytest.fixture
-def fleet(rendered: list[Intended], tmp_path: Path) -> Iterator[Fleet]:
+@contextlib.contextmanager
+def reached(rendered: list[Intended], tmp_path: Path, edits: Mapping[str, Edits]) -> Iterator[Fleet]:
+    """These devices behind their stubs, as somebody left them."""
     key = paramiko.ECDSAKey.generate()
     identity = str(tmp_path / "identity")
     paramiko.ECDSAKey.generate().write_private_key_file(identity)
     with contextlib.ExitStack() as stack:
-        devices = {one.device: Device(one.device, one.dialect, edited(one.text, one.dialect.name)) for one in rendered}
+        devices = {
+            one.device: Device(one.device, one.dialect, edited(one.text, edits[one.dialect.name])) for one in rendered
+        }
         reaches = {name: stack.enter_context(served(device, key, identity)) for name, device in devices.items()}
         session = remote.session(reaches)
         stack.callback(remote.close, session)
         yield Fleet(devices, session, rendered, tmp_path / "state")
+
+
+@pytest.fixture
+def fleet(rendered: list[Intended], tmp_path: Path) -> Iterator[Fleet]:
+    with reached(rendered, tmp_path, DRIFT) as found:
+        yield found
 
 
 def put_right(fleet: Fleet) -> dict[str, push.Pushed]:
@@ -106,6 +140,29 @@ def test_a_copy_is_kept_of_what_each_runs(fleet: Fleet) -> None:
         device = fleet.devices[one.device]
         assert Path(one.file).read_text() == shown(device.dialect, device.running)
         assert not device.heard and not device.saved
+
+
+def test_switches_are_fetched_and_put_right(tmp_path: Path) -> None:
+    """What was moved by hand moves back, over the VLAN that it is managed by; and what is not there any more goes."""
+    rows = [plans.switch("vrp"), *({**plans.switch(vendor), "region": name[:6]} for name, vendor in SWITCHES.items())]
+    routing = [
+        row | {"region": name[:6]}
+        for name, vendor in SWITCHES.items()
+        for row in plans.ROWS[vendor]
+        if row["role"] == "access"
+    ]
+    network = plans.network(tmp_path, [*rows, *routing], 1)
+    write(tmp_path / "build", network, devices=list(SWITCHES), lab=False)
+    hosts = select(read_states(tmp_path / "build"), ",".join(SWITCHES))
+    wanted = intended(tmp_path / "state", tmp_path / "build", hosts)
+    with reached(wanted, tmp_path, MOVED) as fleet:
+        done = put_right(fleet)
+        for one in wanted:
+            device = fleet.devices[one.device]
+            assert (done[one.device].result, done[one.device].mistakes) == ("done", ()), one.device
+            assert device.running.same(one.dialect.read(one.text)) and device.saved
+            assert 5 < len(device.heard) < 20
+            assert not [line for line in device.heard if line.startswith(("undo ", "no ")) and line.endswith("140")]
 
 
 def test_edits_by_hand_are_undone_and_saved(fleet: Fleet) -> None:

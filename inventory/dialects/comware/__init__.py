@@ -21,6 +21,7 @@ from inventory.file import File
 from inventory.intent import Intent
 from inventory.models import models
 from inventory.routing import METRIC, PREFERENCE
+from inventory.switching import Switching
 
 TARGET = "/startup.cfg"
 INDEX, RULE, OBJECT = 65535, 65534, 2**32 - 2
@@ -40,7 +41,9 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 def files(intent: Intent) -> list[File]:
-    """The configuration of a router, firewall or office device."""
+    """The configuration of a router, firewall, office device or switch."""
+    if intent.switching is not None:
+        return _switch(intent, intent.switching)
     routing, filter, administration = intent.routing, intent.filter, intent.administration
     if intent.device.dialect != "comware" or routing is None or filter is None or administration is None:
         return []
@@ -72,10 +75,30 @@ def files(intent: Intent) -> list[File]:
         resolver=intent.resolver,
         administration=administration,
         officers=OFFICERS,
+        source="LoopBack0",
         secret=lambda what: secret.reference(f"device/{intent.device.name}/{what}"),
         numbered=numbered,
         numbers=RULE,
         objects=OBJECT,
+        mask=mask,
+        wildcard=wildcard,
+        split=split,
+    )
+    return [File(TARGET, text, "network", mode="0600")]
+
+
+def _switch(intent: Intent, switching: Switching) -> list[File]:
+    """The configuration of a switch."""
+    if intent.device.dialect != "comware":
+        return []
+    model = models("comware")[intent.device.model]
+    text = fill(
+        "comware/switch.cfg.j2",
+        **zoned.switch(intent, switching, model),
+        officers=OFFICERS,
+        secret=lambda what: secret.reference(f"device/{intent.device.name}/{what}"),
+        numbered=numbered,
+        numbers=RULE,
         mask=mask,
         wildcard=wildcard,
         split=split,

@@ -98,6 +98,52 @@ _KEYS = (
     ),
 )
 
+TRUNK = ("port link-type trunk",)
+
+_SWITCH = (
+    *sets("", "stp mode", r"\S+"),
+    *sets("", "stp instance 0 priority", r"\d+"),
+    *switch("", "stp bpdu-protection"),
+    *switch("", "stp global enable"),
+    Effect("", r"vlan \d+", enters="vlan"),
+    Effect(
+        "",
+        r"undo vlan (\d+)",
+        writes="",
+        drops=r"vlan \1",
+        idle=r"interface Vlan-interface\1|port (access|trunk pvid|trunk permit) vlan \1",
+    ),
+    *sets("vlan", "name", r"\S+"),
+    Effect("", r"interface Vlan-interface(\d+)", enters="interface", needs=(r"vlan \1",)),
+    Effect("", r"undo interface (Vlan-interface\d+)", writes="", drops=r"interface \1"),
+    Effect(
+        "",
+        r"undo interface Bridge-Aggregation(\d+)",
+        writes="",
+        drops=r"interface Bridge-Aggregation\1",
+        idle=r"port link-aggregation group \1",
+    ),
+    Effect(
+        "interface",
+        r"port access vlan (\d+)",
+        erases=("port access vlan",),
+        needs=(r"vlan \1",),
+        passed=("port link-type trunk", ""),
+    ),
+    takes("interface", "undo port access vlan", "port access vlan"),
+    # What belongs to a kind of port goes with it.
+    Effect("interface", "port link-type trunk", erases=("port access",)),
+    Effect("interface", "undo port link-type", writes="", erases=("port link-type", "port trunk", "undo port trunk")),
+    Effect("interface", r"port trunk pvid vlan \d+", erases=("port trunk pvid vlan",), needs=TRUNK),
+    takes("interface", "undo port trunk pvid", "port trunk pvid vlan"),
+    takes("interface", "port trunk permit vlan 1", "undo port trunk permit vlan 1", needs=TRUNK),
+    Effect("interface", "undo port trunk permit vlan 1", needs=TRUNK),
+    *switch("interface", r"port trunk permit vlan (\d+)", needs=TRUNK),
+    *switch("interface", "stp edged-port"),
+    *sets("interface", "link-aggregation mode", "dynamic"),
+    *names("interface", "port link-aggregation group", r"interface Bridge-Aggregation\1", r"\d+"),
+)
+
 _TOP = (
     Effect("", r"sysname \S+", erases=("sysname",)),
     takes("", "undo sysname", "sysname"),
@@ -331,7 +377,7 @@ _BGP = (
 )
 
 BEHAVIOUR = Behaviour(
-    effects=(*_KEYS, *_TOP, *_INTERFACE, *_OSPF, *_BGP),
+    effects=(*_KEYS, *_SWITCH, *_TOP, *_INTERFACE, *_OSPF, *_BGP),
     leaves=frozenset({"quit"}),
     vanishing=frozenset({"interface", "family", "line", "security-policy", "factory zone"}),
 )

@@ -64,7 +64,57 @@ _KEYS = (
 )
 """What encrypts lines. Secrets are compared by nobody."""
 
+_SWITCH = (
+    line("stp mode <mode>", "undo stp mode"),
+    line("stp instance 0 priority <value>", "undo stp instance 0 priority"),
+    line("stp bpdu-protection"),
+    line("stp global enable"),
+    line("vlan {vlan}", opens="vlan", gives=("vlan {vlan}", "room of Vlan-interface{vlan}")),
+    line("name <name>", "undo name", at="vlan"),
+    line(
+        r"interface {interface:Vlan-interface\d+}",
+        opens="interface",
+        gives=("interface {interface}",),
+        uses=("room of {interface}",),
+    ),
+    line(r"interface {interface:Bridge-Aggregation\d+}", opens="interface", gives=("interface {interface}",)),
+    line(
+        "port access vlan <vlan>",
+        "undo port access vlan",
+        at="interface",
+        uses=("vlan {vlan}",),
+        once="role of {interface}",
+    ),
+    # What a trunk carries goes with it.
+    line(
+        "port link-type trunk",
+        "undo port link-type",
+        at="interface",
+        gives=("trunk {interface}",),
+        once="role of {interface}",
+    ),
+    line(
+        "port trunk pvid vlan <vlan>",
+        "undo port trunk pvid",
+        at="interface",
+        of="trunk {interface}",
+        uses=("vlan {vlan}",),
+    ),
+    line("port trunk permit vlan {vlan}", at="interface", of="trunk {interface}", uses=("vlan {vlan}",)),
+    line("undo port trunk permit vlan 1", "port trunk permit vlan 1", at="interface", of="trunk {interface}"),
+    line("stp edged-port", at="interface"),
+    line("link-aggregation mode <mode>", "undo link-aggregation mode", at="interface"),
+    line(
+        "port link-aggregation group <group>",
+        "undo port link-aggregation group",
+        at="interface",
+        uses=("interface Bridge-Aggregation{group}",),
+    ),
+)
+"""Of switches."""
+
 _TOP = (
+    *_SWITCH,
     *_KEYS,
     line("sysname <name>", "undo sysname"),
     line("session state-machine mode <mode>", "undo session state-machine mode"),
@@ -292,7 +342,7 @@ RULES = Rules(
     leaves=(("", "quit"),),
     first=r" sysname ",
     last="return",
-    noise=("#", "version 7", "undo shutdown", "port link-mode route"),
+    noise=("#", "version 7", "undo shutdown", "port link-mode "),
     guards=(
         Guard(
             f"^interface {MANAGEMENT}$",
@@ -310,6 +360,14 @@ RULES = Rules(
         Guard(
             "^security-policy ip", "undo rule name base.management", "the management path comes in by it", refused=True
         ),
+        *(
+            Guard(section, command, "the switch is managed over it", refused=True)
+            for section, command in (
+                (r"^interface Vlan-interface\d+$", r"shutdown|(undo )?ip address.*|undo ipv6 .*"),
+                ("^$", r"undo interface Vlan-interface\d+"),
+            )
+        ),
+        Guard(r"^interface Bridge-Aggregation\d+$", ".*", "the other switch is managed over it"),
         Guard("^$", "undo ssh server enable", "SSH is the way to the device", refused=True),
         Guard("^line vty ", ".*", "the terminals are the way to the device"),
         Guard("^$", "(undo )?ssh .*", "administrators come in there"),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from inventory import config
 from inventory.config import Config
 from inventory.dialect import Dialect, by_line
+from inventory.dialects import vlanlist
 from inventory.dialects.comware import TARGET
 from inventory.dialects.comware.behaviour import BEHAVIOUR
 from inventory.dialects.comware.rules import RULES
@@ -16,9 +17,12 @@ from inventory.dialects.comware.session import TERMINAL
 _SECRET = re.compile(r" *(password (hash|cipher|simple) |pre-shared-key |snmp-agent usm-user )")
 """Lines that hold a secret: the device shows a hash, or enciphers it."""
 
+_VLANS = re.compile(r"(?P<before>(?: (?:undo )?port trunk permit )?vlan )(?P<list>[\d to]+)(?P<behind>)")
+
 
 def read(text: str) -> Config:
-    """The configuration; lines outside of views stand where others do, and lines that hold a secret are left out."""
+    """The configuration, lists of VLANs one by one; lines outside of views stand where others do, and lines that hold a secret
+    are left out."""
     return config.read("\n".join(_lines(text)), RULES)
 
 
@@ -32,7 +36,7 @@ def _lines(text: str) -> Iterator[str]:
         else:
             outside = False
         if not _SECRET.match(line):
-            yield line
+            yield from vlanlist.single(line, _VLANS)
 
 
 DIALECT: Dialect = by_line("comware", TARGET, RULES, BEHAVIOUR, read, TERMINAL)

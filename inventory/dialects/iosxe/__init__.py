@@ -23,6 +23,7 @@ from inventory.filtering import Filter
 from inventory.intent import Intent
 from inventory.models import models
 from inventory.routing import METRIC, PREFERENCE
+from inventory.switching import Switching
 
 TARGET = "/startup-config"
 SEQUENCE = 2**31 - 1
@@ -65,7 +66,9 @@ class Pair(msgspec.Struct, frozen=True):
 
 
 def files(intent: Intent) -> list[File]:
-    """The configuration of a router, firewall or office device."""
+    """The configuration of a router, firewall, office device or switch."""
+    if intent.switching is not None:
+        return _switch(intent, intent.switching)
     routing, filter, administration = intent.routing, intent.filter, intent.administration
     if intent.device.dialect != "iosxe" or routing is None or filter is None or administration is None:
         return []
@@ -97,6 +100,25 @@ def files(intent: Intent) -> list[File]:
         time=intent.time,
         resolver=intent.resolver,
         administration=administration,
+        officers=OFFICERS,
+        source="Loopback0",
+        secret=lambda what: secret.reference(f"device/{intent.device.name}/{what}"),
+        numbered=numbered,
+        highest=SEQUENCE,
+        mask=mask,
+        wildcard=_wildcard,
+    )
+    return [File(TARGET, text, "network", mode="0600")]
+
+
+def _switch(intent: Intent, switching: Switching) -> list[File]:
+    """The configuration of a switch."""
+    if intent.device.dialect != "iosxe":
+        return []
+    model = models("iosxe")[intent.device.model]
+    text = fill(
+        "iosxe/switch.cfg.j2",
+        **zoned.switch(intent, switching, model),
         officers=OFFICERS,
         secret=lambda what: secret.reference(f"device/{intent.device.name}/{what}"),
         numbered=numbered,

@@ -69,6 +69,43 @@ _KEYS = (
     ),
 )
 
+_SWITCH = (
+    *switch("", "ip routing"),
+    *sets("", "spanning-tree mode", r"\S+"),
+    *switch("", "spanning-tree extend system-id"),
+    Effect("", r"spanning-tree vlan (\d+) priority \d+", erases=(r"spanning-tree vlan \1 priority",)),
+    takes("", r"no spanning-tree vlan (\d+) priority", r"spanning-tree vlan \1 priority"),
+    Effect("", r"vlan \d+", enters="vlan"),
+    # The ports in it are down until they are put elsewhere; here that is refused.
+    Effect("", r"no vlan (\d+)", writes="", drops=r"vlan \1", idle=r"interface Vlan\1|switchport access vlan \1"),
+    *sets("vlan", "name", r"\S+"),
+    Effect("", r"no interface (Vlan\d+)", writes="", drops=r"interface \1"),
+    Effect(
+        "",
+        r"no interface Port-channel(\d+)",
+        writes="",
+        drops=r"interface Port-channel\1",
+        idle=r"channel-group \1 mode \S+",
+    ),
+    *sets("interface", "switchport mode", r"\S+"),
+    *switch("interface", "switchport nonegotiate"),
+    *sets("interface", "switchport access vlan", r"\d+"),
+    *sets("interface", "switchport trunk native vlan", r"\d+"),
+    *sets("interface", "switchport trunk allowed vlan", r"[\d,-]+|none"),
+    Effect("interface", "spanning-tree portfast( trunk)?", erases=("spanning-tree portfast",)),
+    takes("interface", "no spanning-tree portfast", "spanning-tree portfast"),
+    Effect("interface", "spanning-tree bpduguard enable"),
+    takes("interface", "no spanning-tree bpduguard", "spanning-tree bpduguard"),
+    # Of one group at a time.
+    Effect(
+        "interface",
+        r"channel-group (\d+) mode \S+",
+        passed=("channel-group", ""),
+        needs=(r"interface Port-channel\1",),
+    ),
+    takes("interface", "no channel-group", "channel-group"),
+)
+
 _TOP = (
     Effect("", r"hostname \S+", erases=("hostname",)),
     takes("", "no hostname", "hostname"),
@@ -316,7 +353,7 @@ _BGP = (
 )
 
 BEHAVIOUR = Behaviour(
-    effects=(*_KEYS, *_TOP, *_ACTION, *_INTERFACE, *_OSPF, *_BGP),
+    effects=(*_KEYS, *_SWITCH, *_TOP, *_ACTION, *_INTERFACE, *_OSPF, *_BGP),
     leaves=frozenset({"exit", "exit-address-family"}),
     vanishing=frozenset({"interface", "family", "line"}),
 )

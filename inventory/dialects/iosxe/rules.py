@@ -38,7 +38,46 @@ _KEYS = (
 )
 """What encrypts lines. Secrets are compared by nobody."""
 
+_SWITCH = (
+    Rule("ip routing"),
+    Rule("spanning-tree mode <mode>", remove="no spanning-tree mode"),
+    Rule("spanning-tree extend system-id"),
+    Rule("spanning-tree vlan {vlan} priority <value>", remove="no spanning-tree vlan {vlan} priority"),
+    Rule("vlan {vlan}", opens="vlan", gives=("vlan {vlan}", "room of Vlan{vlan}")),
+    Rule("name <name>", at="vlan", remove="no name"),
+    Rule("interface Vlan1", opens="interface", remove=""),
+    Rule(
+        "interface {interface:Vlan\\d+}",
+        opens="interface",
+        gives=("interface {interface}",),
+        uses=("room of {interface}",),
+    ),
+    Rule("interface {interface:Port-channel\\d+}", opens="interface", gives=("interface {interface}",)),
+    Rule("switchport mode <mode>", at="interface", remove="no switchport mode"),
+    Rule("switchport nonegotiate", at="interface"),
+    Rule("switchport access vlan <vlan>", at="interface", remove="no switchport access vlan", uses=("vlan {vlan}",)),
+    Rule(
+        "switchport trunk native vlan <vlan>",
+        at="interface",
+        remove="no switchport trunk native vlan",
+        uses=("vlan {vlan}",),
+    ),
+    # Written whole, in one command: taken away and added to, it would cut the trunk or carry everything for a moment.
+    Rule("switchport trunk allowed vlan <list>", at="interface", remove="no switchport trunk allowed vlan"),
+    Rule("spanning-tree portfast [<kind>]", at="interface", remove="no spanning-tree portfast"),
+    Rule("spanning-tree bpduguard enable", at="interface", remove="no spanning-tree bpduguard"),
+    Rule(
+        "channel-group <group> mode <how>",
+        at="interface",
+        over=False,
+        remove="no channel-group",
+        uses=("interface Port-channel{group}",),
+    ),
+)
+"""Of switches."""
+
 _TOP = (
+    *_SWITCH,
     *_KEYS,
     Rule("hostname <name>", remove="no hostname"),
     Rule("vrf definition {vrf}", opens="vrf", gives=("vrf {vrf}",)),
@@ -278,6 +317,14 @@ RULES = Rules(
             refused=True,
         ),
         Guard(f"^interface {MANAGEMENT}$", ".*", f"{MANAGEMENT} is the way to the device"),
+        *(
+            Guard(section, command, "the switch is managed over it", refused=True)
+            for section, command in (
+                (r"^interface Vlan(?!1$)\d+$", r"shutdown|(no )?ip address.*|no ipv6 address .*"),
+                ("^$", r"no interface Vlan\d+"),
+            )
+        ),
+        Guard(r"^interface Port-channel\d+$", ".*", "the other switch is managed over it"),
         Guard(
             "^line vty ",
             r"no transport input.*|transport input (none|telnet)",

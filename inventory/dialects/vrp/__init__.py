@@ -17,6 +17,7 @@ from inventory.file import File
 from inventory.intent import Intent
 from inventory.models import models
 from inventory.routing import METRIC, PREFERENCE
+from inventory.switching import Switching
 
 TARGET = "/vrpcfg.cfg"
 INDEX = 2**32 - 1
@@ -41,7 +42,9 @@ class Policy(msgspec.Struct, frozen=True):
 
 
 def files(intent: Intent) -> list[File]:
-    """The configuration of a router, firewall or office device."""
+    """The configuration of a router, firewall, office device or switch."""
+    if intent.switching is not None:
+        return _switch(intent, intent.switching)
     routing, filter, administration = intent.routing, intent.filter, intent.administration
     if intent.device.dialect != "vrp" or routing is None or filter is None or administration is None:
         return []
@@ -69,10 +72,30 @@ def files(intent: Intent) -> list[File]:
         resolver=intent.resolver,
         administration=administration,
         officers=OFFICERS,
+        source="LoopBack0",
         secret=lambda what: secret.reference(f"device/{intent.device.name}/{what}"),
         numbered=numbered,
         rules=RULE,
         members=MEMBER,
+        mask=mask,
+        wildcard=wildcard,
+        split=split,
+    )
+    return [File(TARGET, text, "network", mode="0600")]
+
+
+def _switch(intent: Intent, switching: Switching) -> list[File]:
+    """The configuration of a switch."""
+    if intent.device.dialect != "vrp":
+        return []
+    model = models("vrp")[intent.device.model]
+    text = fill(
+        "vrp/switch.cfg.j2",
+        **zoned.switch(intent, switching, model),
+        officers=OFFICERS,
+        secret=lambda what: secret.reference(f"device/{intent.device.name}/{what}"),
+        numbered=numbered,
+        rules=RULE,
         mask=mask,
         wildcard=wildcard,
         split=split,

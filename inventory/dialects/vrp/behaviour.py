@@ -55,6 +55,41 @@ _KEYS = (
     *names("profile", "proposal", r"ipsec proposal \1"),
 )
 
+TRUNK = ("port link-type trunk",)
+
+_SWITCH = (
+    *sets("", "stp mode", r"\S+"),
+    *sets("", "stp instance 0 priority", r"\d+"),
+    *switch("", "stp bpdu-protection"),
+    Effect("", r"vlan \d+", enters="vlan"),
+    Effect(
+        "",
+        r"undo vlan (\d+)",
+        writes="",
+        drops=r"vlan \1",
+        idle=r"interface Vlanif\1|port (default|trunk pvid|trunk allow-pass) vlan \1",
+    ),
+    *sets("vlan", "name", r"\S+"),
+    Effect("", r"interface Vlanif(\d+)", enters="interface", needs=(r"vlan \1",)),
+    Effect("", r"undo interface (Vlanif\d+)", writes="", drops=r"interface \1"),
+    Effect("", r"undo interface Eth-Trunk(\d+)", writes="", drops=r"interface Eth-Trunk\1", idle=r"eth-trunk \1"),
+    # Another kind only from none; what belongs to it goes with it.
+    Effect("interface", "port link-type (?:access|trunk)", passed=("port link-type", "")),
+    Effect("interface", "undo port link-type", writes="", erases=("port", "undo port")),
+    Effect("interface", r"port default vlan (\d+)", erases=("port default vlan",), needs=(r"vlan \1",)),
+    takes("interface", "undo port default vlan", "port default vlan"),
+    Effect("interface", r"port trunk pvid vlan \d+", erases=("port trunk pvid vlan",), needs=TRUNK),
+    takes("interface", "undo port trunk pvid vlan", "port trunk pvid vlan"),
+    takes("interface", "port trunk allow-pass vlan 1", "undo port trunk allow-pass vlan 1", needs=TRUNK),
+    Effect("interface", "undo port trunk allow-pass vlan 1", needs=TRUNK),
+    *switch("interface", r"port trunk allow-pass vlan (\d+)", needs=TRUNK),
+    *switch("interface", "stp edged-port enable"),
+    *sets("interface", "mode", "lacp"),
+    # A port that is told what it carries becomes no member.
+    Effect("interface", r"eth-trunk (\d+)", passed=("port", ""), needs=(r"interface Eth-Trunk\1",)),
+    takes("interface", "undo eth-trunk", "eth-trunk"),
+)
+
 _TOP = (
     Effect("", r"sysname \S+", erases=("sysname",)),
     takes("", "undo sysname", "sysname"),
@@ -313,7 +348,7 @@ _BGP = (
 )
 
 BEHAVIOUR = Behaviour(
-    effects=(*_KEYS, *_TOP, *_INTERFACE, *_OSPF, *_BGP),
+    effects=(*_KEYS, *_SWITCH, *_TOP, *_INTERFACE, *_OSPF, *_BGP),
     leaves=frozenset({"quit"}),
     vanishing=frozenset({"interface", "family", "line", "aaa", "security-policy", "factory zone"}),
 )

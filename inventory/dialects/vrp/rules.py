@@ -45,7 +45,55 @@ _KEYS = (
 )
 """What encrypts lines. Secrets are compared by nobody."""
 
+_SWITCH = (
+    line("stp mode <mode>", "undo stp mode"),
+    line("stp instance 0 priority <value>", "undo stp instance 0 priority"),
+    line("stp bpdu-protection"),
+    line("vlan {vlan}", opens="vlan", gives=("vlan {vlan}", "room of Vlanif{vlan}")),
+    line("name <name>", "undo name", at="vlan"),
+    line(
+        r"interface {interface:Vlanif\d+}",
+        opens="interface",
+        gives=("interface {interface}",),
+        uses=("room of {interface}",),
+    ),
+    line(r"interface {interface:Eth-Trunk\d+}", opens="interface", gives=("interface {interface}",)),
+    # What a port carries goes with its kind; a member of an aggregate has none of its own.
+    line(
+        "port link-type <type>",
+        "undo port link-type",
+        at="interface",
+        over=False,
+        gives=("link of {interface}",),
+        once="role of {interface}",
+    ),
+    *(
+        line(
+            f"port {what} vlan <vlan>",
+            f"undo port {what} vlan",
+            at="interface",
+            of="link of {interface}",
+            uses=("vlan {vlan}",),
+        )
+        for what in ("default", "trunk pvid")
+    ),
+    line("port trunk allow-pass vlan {vlan}", at="interface", of="link of {interface}", uses=("vlan {vlan}",)),
+    line("undo port trunk allow-pass vlan 1", "port trunk allow-pass vlan 1", at="interface", of="link of {interface}"),
+    line("stp edged-port enable", at="interface"),
+    line("mode <how>", "undo mode", at="interface"),
+    line(
+        "eth-trunk <group>",
+        "undo eth-trunk",
+        at="interface",
+        over=False,
+        once="role of {interface}",
+        uses=("interface Eth-Trunk{group}",),
+    ),
+)
+"""Of switches."""
+
 _TOP = (
+    *_SWITCH,
     line("sysname <name>", "undo sysname"),
     line("ipv6", gives=("ipv6",)),
     line("bfd", opens="bfd", gives=("bfd",)),
@@ -320,6 +368,14 @@ RULES = Rules(
         Guard(
             "^firewall zone", f"undo add interface {MANAGEMENT}", f"{MANAGEMENT} is the way to the device", refused=True
         ),
+        *(
+            Guard(section, command, "the switch is managed over it", refused=True)
+            for section, command in (
+                (r"^interface Vlanif\d+$", r"shutdown|(undo )?ip address.*|undo ipv6 .*"),
+                ("^$", r"undo interface Vlanif\d+"),
+            )
+        ),
+        Guard(r"^interface Eth-Trunk\d+$", ".*", "the other switch is managed over it"),
         Guard("^$", r"undo stelnet server enable", "SSH is the way to the device", refused=True),
         Guard("^user-interface vty ", ".*", "the terminals are the way to the device"),
         Guard("^$", r"(undo )?ssh .*", "administrators come in there"),

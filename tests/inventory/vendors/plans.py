@@ -27,24 +27,39 @@ ROWS = {
 }
 """Vendor → the rows of `devices:` that make a whole plan his."""
 VRP = ROWS["vrp"]
+SWITCHES = {"vrp": "s5735-l48t4x-a", "comware": "s5560x-54c-ei", "iosxe": "c9300-48t"}
+"""Vendor → his switch."""
 
 
-def folder(place: Path, devices: list[dict[str, Any]], **changes: Any) -> Path:
-    """The pilot's plan with these rows of `devices:` in `place`; keys of plan.yml may be changed too."""
+def switch(dialect: str) -> dict[str, Any]:
+    """The row that makes every switch one of a vendor."""
+    return {"role": "switch", "dialect": dialect, "model": SWITCHES[dialect], "reason": "test"}
+
+
+def folder(place: Path, devices: list[dict[str, Any]], switches: int = 0, **changes: Any) -> Path:
+    """The pilot's plan with these rows of `devices:` in `place`; keys of plan.yml may be changed too.
+
+    `switches`: of each centre; an office has one where they have any.
+    """
     written = yaml.safe_load((folder_of("pilot")[0] / "plan.yml").read_text("utf-8"))
     place.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump({**written, "devices": devices, **changes}, allow_unicode=True, sort_keys=False)
     (place / "plan.yml").write_text(text, "utf-8")
+    if switches:
+        sites = yaml.safe_load((folder_of("national")[0] / "sites.yml").read_text("utf-8"))
+        for kind in sites["sites"]:
+            kind["switches"] = switches if kind["kind"] == "centre" else 1
+        (place / "sites.yml").write_text(yaml.safe_dump(sites, allow_unicode=True, sort_keys=False), "utf-8")
     return place
 
 
-def network(place: Path, devices: list[dict[str, Any]], **changes: Any) -> Network:
+def network(place: Path, devices: list[dict[str, Any]], switches: int = 0, **changes: Any) -> Network:
     """The compiled Network of such a plan."""
-    return compiled(str(folder(place / "plan", devices, **changes)), place / "state")
+    return compiled(str(folder(place / "plan", devices, switches, **changes)), place / "state")
 
 
-def proved(place: Path, devices: list[dict[str, Any]]) -> tuple[Network, Proof]:
+def proved(place: Path, devices: list[dict[str, Any]], switches: int = 0, **changes: Any) -> tuple[Network, Proof]:
     """Such a plan rendered for production, all of it read back and proved."""
-    found = network(place, devices)
+    found = network(place, devices, switches, **changes)
     write(place / "build", found, lab=False)
     return found, prove(found, place / "build")

@@ -98,7 +98,8 @@ def test_ansible_is_told_nothing_of_vendors_devices(tmp_path: Path) -> None:
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_no_two_interfaces_of_a_model_share_a_port_unless_they_have_numbers(vendor: str) -> None:
     for model in models(vendor).values():
-        alone = [model.management, *model.inside.values()]
+        alone = [*filter(None, [model.management]), *model.inside.values(), *model.sockets()]
         shared = {*model.wan.values(), model.zone} - {""}
         assert len(set(alone)) == len(alone) and not shared & set(alone), model.title
-        assert model.source and set(model.roles) <= {"router", "firewall", "access"}
+        assert model.source and set(model.roles) <= {"router", "firewall", "access", "switch"}
+        assert bool(model.sockets()) == ("switch" in model.roles) == bool(model.aggregate and model.inner)
