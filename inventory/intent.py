@@ -9,6 +9,7 @@ from inventory.dns import Server
 from inventory.ends import Dual, bare
 from inventory.filtering import Filter, filtering
 from inventory.models import VENDORS
+from inventory.pairing import Pair, link_local, pairing
 from inventory.routing import Routing, routing
 from ip_plan import partners
 from ip_plan.holding import Holding, holding
@@ -169,6 +170,8 @@ class Intent(msgspec.Struct, frozen=True):
     """The drop boxes that a host keeps, or fetches from."""
     front: Front | None = None
     """The front-end that a host keeps, or answers the requests of."""
+    pair: Pair | None = None
+    """Of a firewall that shares the gateways of its zones with another one."""
 
 
 def intent(network: Network, device: Device, server: Server | None = None) -> Intent:
@@ -196,6 +199,7 @@ def intent(network: Network, device: Device, server: Server | None = None) -> In
         administration=_administration(network, site) if device.dialect in VENDORS else None,
         boxes=_boxes(network, device, site),
         front=_front(network, device, site),
+        pair=pairing(network, device),
     )
 
 
@@ -210,6 +214,11 @@ def _ports(network: Network, device: Device, site: Site, carried: tuple[Service,
             port = Port(interface.name, addresses, kind=interface.kind, peer=interface.peer)
             rank, tunnel = models.rank(network, interface), _tunnel(network, interface)
             found.append(msgspec.structs.replace(port, rank=rank, number=device.numbers[place], tunnel=tunnel))
+            continue
+        if zone is not None and network.pair(site.key) and device.role == "firewall":
+            # The prefix belongs to the virtual address: a route to the zone is only where that is.
+            own = (f"{bare(interface.v6)}/128", f"{link_local(interface.v6)}/64")
+            found.append(Port(interface.name, Dual((f"{bare(interface.v4)}/32",), own)))
             continue
         if device.role != "host" or zone is None:
             found.append(Port(interface.name, addresses, beside))

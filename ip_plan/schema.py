@@ -459,7 +459,8 @@ class SiteKind(_Model):
     level: Level
     zones: list[str]
     routers: Annotated[int, Field(ge=1, le=2)] = 1
-    firewalls: Annotated[int, Field(ge=0, le=1)] = 1
+    firewalls: Annotated[int, Field(ge=0, le=2)] = 1
+    """Two: a pair, one active, and the gateways of the zones virtual."""
     clause: str = ""
     reason: str = ""
 
