@@ -45,7 +45,11 @@ def _addresses(world: World, device: Device, reading: Reading, wrong: Wrong) -> 
         texts = {item.v4, item.v6, *_beside(world, device.name, item.name)}
         if item.kind == "zone" and reading.pair is not None:
             # The prefix stands at the virtual address; IPv6 advertisements are told apart by where they come from.
-            texts = {f"{item.v4.partition('/')[0]}/32", f"{item.v6.partition('/')[0]}/128", f"{pairs.link_local(item.v6)}/64"}
+            texts = {
+                f"{item.v4.partition('/')[0]}/32",
+                f"{item.v6.partition('/')[0]}/128",
+                f"{pairs.link_local(item.v6)}/64",
+            }
         if device.role == "host":
             for service in world.network.services_at.get((device.site, item.zone), ()):
                 if service.device == device.name:

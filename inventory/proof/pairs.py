@@ -86,7 +86,9 @@ def _virtuals(world: World, device: Device, config: Config) -> Iterator[Finding]
             gateway, prefix = (zone.gateway4, zone.v4) if family == 4 else (zone.gateway6, zone.v6)
             right = f"{gateway}/{prefix.partition('/')[2]}"
             if text != right:
-                what = f"has the virtual address {text or 'of none'} on {virtual.interface}, the zone's gateway is {right}"
+                what = (
+                    f"has the virtual address {text or 'of none'} on {virtual.interface}, the zone's gateway is {right}"
+                )
                 yield _found("JB2512", config.file, line, device, what, f"Write {right}.")
             item = near[virtual.interface]
             own = item.v4.partition("/")[0] if family == 4 else link_local(item.v6)
@@ -141,7 +143,9 @@ def _agree(device: Device, config: Config, other: Device, theirs: Config) -> Ite
             ("interval", virtual.seconds, beside.seconds),
         ):
             if one != two:
-                what = f"has the {named} {one:g} on {virtual.interface}, {other.name} has {two:g}: neither hears the other"
+                what = (
+                    f"has the {named} {one:g} on {virtual.interface}, {other.name} has {two:g}: neither hears the other"
+                )
                 yield _found("JB2514", config.file, virtual.line, device, what, "Write the same at both.", near)
         if virtual.version != 3:
             what = f"speaks version {virtual.version} on {virtual.interface}, which has no IPv6"
@@ -176,4 +180,7 @@ def _rules(ruleset: Ruleset) -> Iterator[tuple[object, int]]:
                 if rule.comment == BESIDE:
                     continue
                 matches = tuple((match, sets.get(match.set)) for match in rule.matches)
-                yield (table.name, chain.name, chain.policy, matches, rule.action, rule.target, rule.branches), rule.line
+                yield (
+                    (table.name, chain.name, chain.policy, matches, rule.action, rule.target, rule.branches),
+                    rule.line,
+                )

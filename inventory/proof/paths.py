@@ -222,7 +222,10 @@ def needs(world: World, ground: Ground, mine: Collection[str] | None = None) -> 
         if known is None or site.key not in gate:
             return []
         return [
-            (gate[site.key], next(value for value in range(span[0] + 2, span[1] + 1) if (family, value) not in ground.owner))
+            (
+                gate[site.key],
+                next(value for value in range(span[0] + 2, span[1] + 1) if (family, value) not in ground.owner),
+            )
             for span in world.spans(site, zone, "", family)
         ]
 

@@ -15,6 +15,7 @@ from monitoring.checks import (
     entrance,
     flows,
     names,
+    pairs,
     partners,
     reach,
     routing,
@@ -37,6 +38,7 @@ BY_AGENT: dict[str, Callable[[Look, Crew], Found]] = {
 }
 BY_QUESTION: dict[str, Callable[[Look], Found]] = {
     "routing": routing.run,
+    "pairs": pairs.run,
     "rules": rules.run,
     "databases": database.run,
     "flows": flows.run,
@@ -54,6 +56,7 @@ CHECKS = {
     "copies": (copies.CHECK,),
     "time": (time.CHECK,),
     "routing": (routing.SESSION, routing.PREFIX),
+    "pairs": (pairs.CHECK,),
     "rules": (rules.CHECK,),
     "databases": (database.CHECK,),
     "flows": (flows.CHECK,),
