@@ -75,7 +75,7 @@ def _virtuals(world: World, device: Device, config: Config) -> Iterator[Finding]
     }
     seen: set[tuple[str, int]] = set()
     for virtual in config.virtuals:
-        for text, line in virtual.addresses or (("", virtual.line),):
+        for text, line in virtual.addresses or [("", virtual.line)]:
             family = 6 if ":" in text else 4
             zone = wanted.get((virtual.interface, family))
             if zone is None:
