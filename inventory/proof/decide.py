@@ -332,8 +332,8 @@ def expected(world: World, device: Device) -> Expected:
             elif device.role != "router":
                 sources = union(end(o, x, flow.from_service, site) for o in others)
                 add("forward", lines, [f"z-{y}"], flow, sources, end(site, y, flow.to_service, site))
-    for other in pair:
-        _advertised(device, other, boxes)
+    for beside in pair:
+        _advertised(device, beside, boxes)
     for key, found in list(boxes.items()):
         for name in alike:
             if key[1] == wires[0]:

@@ -75,7 +75,7 @@ def _virtuals(world: World, device: Device, config: Config) -> Iterator[Finding]
     }
     seen: set[tuple[str, int]] = set()
     for virtual in config.virtuals:
-        for text, line in virtual.addresses or [("", virtual.line)]:
+        for text, line in virtual.addresses or (("", virtual.line),):
             family = 6 if ":" in text else 4
             zone = wanted.get((virtual.interface, family))
             if zone is None:
@@ -154,8 +154,8 @@ def _agree(device: Device, config: Config, other: Device, theirs: Config) -> Ite
     drop = max((-each.weight for each in config.tracked), default=0)
     if config.tracked and mine > yours and mine - drop >= yours:
         what = f"has the priority {mine - drop} without routes, {other.name} has {yours} with them"
-        near = tuple((theirs.file, virtual.line) for virtual in theirs.virtuals[:1])
-        yield _found("JB2516", config.file, config.tracked[0].line, device, what, "Lower it by more.", near)
+        first = tuple((theirs.file, virtual.line) for virtual in theirs.virtuals[:1])
+        yield _found("JB2516", config.file, config.tracked[0].line, device, what, "Lower it by more.", first)
 
 
 def _family(virtual: Virtual) -> int:

@@ -40,9 +40,10 @@ def node(world: World, reading: Reading, active: bool = True) -> Node | None:
         for setting in item.settings:
             if setting.words[:2] in (("ip", "address"), ("ipv6", "address")) and len(setting.words) > 2:
                 found.setdefault(item.name, []).append(address_of(setting.words[2], reading.frr.file, setting.line))
-    for virtual in reading.pair.virtuals if reading.pair and active else ():
+    shared = reading.pair if active else None
+    for virtual in shared.virtuals if shared else ():
         for text, line in virtual.addresses:
-            found.setdefault(virtual.interface, []).append(address_of(text, reading.pair.file, line))
+            found.setdefault(virtual.interface, []).append(address_of(text, shared.file if shared else "", line))
     device = world.devices[reading.device]
     return Node(device.name, device.site, reading.frr, {name: tuple(listed) for name, listed in found.items()})
 
