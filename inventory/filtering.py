@@ -13,6 +13,7 @@ import msgspec
 
 from inventory import ends
 from inventory.ends import OPENER, WHO, Dual
+from inventory.pairing import pairing
 from ip_plan.network import TRANSIT, Device, Flow, Network, Relation, Site
 
 BASE = {
@@ -22,6 +23,7 @@ BASE = {
     "base:self": "the device's own loopback",
     "base:management": "the management path comes in, and nothing is forwarded to or from it",
     "base:spoofed": "the source of a packet lies in the prefix of the zone it comes from, and nowhere else",
+    "base:pair": "advertisements of the other firewall of a pair, on the segment itself (RFC 9568)",
     "base:keys": "keys and encrypted packets of the lines' tunnels, below them",
     "base:through": "what an office's device carries for the offices behind it; both their ends decide",
     "base:default": "what no flow allows",
@@ -65,6 +67,14 @@ class Guard(msgspec.Struct, frozen=True):
     """What it has beside them while its site is renumbered."""
 
 
+class Peer(msgspec.Struct, frozen=True):
+    """A zone interface and the addresses from which the other firewall of a pair speaks on it."""
+
+    interface: str
+    v4: str
+    v6: str
+
+
 class Filter(msgspec.Struct, frozen=True):
     """The filter of one device. A router's forwards everything but the management path."""
 
@@ -79,6 +89,8 @@ class Filter(msgspec.Struct, frozen=True):
     rules: tuple[Rule, ...]
     through: tuple[tuple[str, str, Dual], ...] = ()
     """(line down, line up, prefixes behind the line down)."""
+    peers: tuple[Peer, ...] = ()
+    """Of a firewall in a pair."""
 
 
 NOBODY = Dual()
@@ -154,9 +166,11 @@ def filtering(network: Network, device: Device) -> Filter | None:
     wires = tuple(interface.name for interface in device.interfaces if interface.kind == "wan")
     # Nothing reaches a firewall from other sites but over its cables to the routers.
     lines = {"firewall": cables, "access": wires, "router": (*wires, *cables)}[device.role]
-    ways = _ways(network, device.role, site)
-    found = _addresses(network, device.role, site, ways)
-    rules = _rules(network, device.role, site, ways, found)
+    pair = pairing(network, device)
+    role = "pair" if pair else device.role
+    ways = _ways(network, role, site)
+    found = _addresses(network, role, site, ways)
+    rules = _rules(network, role, site, ways, found)
     return Filter(
         forwards=device.role == "router",
         lines=lines,
@@ -169,6 +183,7 @@ def filtering(network: Network, device: Device) -> Filter | None:
         sets=tuple(NamedSet(name, family, found[end].of(family)) for name, family, end in rules.sets),
         rules=rules.rules,
         through=_through(network, device, site),
+        peers=tuple(Peer(share.interface, share.peer4, share.peer_link) for share in pair.shares) if pair else (),
     )
 
 
@@ -242,8 +257,8 @@ def _received(flow: Flow, role: str) -> Iterator[_Path]:
     local = flow.relation == "same-centre"
     if (local or role == "router") and flow.to_zone != TRANSIT:
         return
-    if local and flow.from_zone != TRANSIT and role != "router":
-        return  # opened at this very device
+    if local and flow.from_zone != TRANSIT and role not in ("router", "pair"):
+        return  # opened at this very device; of a pair, perhaps at the other
     if local and role == "access":
         return  # the only routing device of its site
     if flow.to_zone != TRANSIT:

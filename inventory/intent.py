@@ -9,6 +9,7 @@ from inventory.dns import Server
 from inventory.ends import Dual, bare
 from inventory.filtering import Filter, filtering
 from inventory.models import VENDORS
+from inventory.pairing import Pair, link_local, pairing
 from inventory.routing import Routing, routing
 from inventory.switching import Switching, switching
 from ip_plan import partners, queries
@@ -191,6 +192,8 @@ class Intent(msgspec.Struct, frozen=True):
     asks: End | None = None
     """Where a terminal asks."""
     switching: Switching | None = None
+    pair: Pair | None = None
+    """Of a firewall that shares the gateways of its zones with another one."""
 
 
 def intent(network: Network, device: Device, server: Server | None = None) -> Intent:
@@ -221,6 +224,7 @@ def intent(network: Network, device: Device, server: Server | None = None) -> In
         queries=_queries(network, device, site) if carried else None,
         asks=asked.asked if device.role == "host" and (asked := queries.asks(network, device)) else None,
         switching=switching(network, device),
+        pair=pairing(network, device),
     )
 
 
@@ -244,6 +248,11 @@ def _ports(network: Network, device: Device, site: Site, carried: tuple[Service,
             found.append(
                 msgspec.structs.replace(port, rank=rank, number=device.numbers[place], vlan=tag, tunnel=tunnel)
             )
+            continue
+        if zone is not None and network.pair(site.key) and device.role == "firewall":
+            # The prefix belongs to the virtual address: a route to the zone is only where that is.
+            own = (f"{bare(interface.v6)}/128", f"{link_local(interface.v6)}/64")
+            found.append(Port(interface.name, Dual((f"{bare(interface.v4)}/32",), own)))
             continue
         if device.role != "host" or zone is None:
             found.append(Port(interface.name, addresses, beside))

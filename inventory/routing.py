@@ -24,6 +24,14 @@ DRAINED = 200
 """Distance of a static route over a line that is to carry nothing: below every other, above the black hole."""
 
 
+SECOND = 20
+"""OSPF cost of the zones at the second firewall of a pair: at no moment do two firewalls seem equally good, which routers would
+share packets between."""
+ARRIVAL_MS, ARRIVAL_PAIR_MS = 100, 0
+"""Time in which a second version of what a neighbour tells is dropped, to be told again after 5 s. Of a pair the zones change over
+one by one within one."""
+
+
 class Neighbour(msgspec.Struct, frozen=True):
     """A BGP neighbour: one session for each family, and the policy of both directions."""
 
@@ -87,6 +95,9 @@ class Routing(msgspec.Struct, frozen=True):
     metric: int = 100
     """Of `outside`: the first router of a site is preferred."""
     statics: tuple[Static, ...] = ()
+    zone_cost: int = 0
+    """Of zones, where it is not the usual one."""
+    arrival_ms: int = ARRIVAL_MS
 
 
 def blocks(network: Network, site: Site) -> Dual:
@@ -204,11 +215,21 @@ def _inside(network: Network, device: Device) -> Routing:
         for interface in device.interfaces
         if interface.kind == "inside"
     )
+    pair = network.pair(device.site)
     routers = sum(other.role == "router" for other in ends.devices(network, network.sites[device.site]))
     # Of a single router's lines the block tells enough; one of a pair has to know which lines are the other's.
     kinds = ("zone", "wan") if routers > 1 else ("zone",)
     passive = ("lo", *(interface.name for interface in device.interfaces if interface.kind in kinds))
-    return Routing(device.loopback4, 0, device.loopback6, True, cables, passive)
+    return Routing(
+        device.loopback4,
+        0,
+        device.loopback6,
+        True,
+        cables,
+        passive,
+        zone_cost=SECOND if device in pair[1:] else 0,
+        arrival_ms=ARRIVAL_PAIR_MS if pair else ARRIVAL_MS,
+    )
 
 
 def _router(network: Network, device: Device, site: Site) -> Routing:

@@ -11,7 +11,7 @@ import msgspec
 from ground.mistake import Mistake
 from ip_plan import addressing, businesses, partners, switches, vlans
 from ip_plan.addressing import Block
-from ip_plan.grants import Grants, Need
+from ip_plan.grants import FIREWALLS, Grants, Need
 from ip_plan.layout import Layout, needs, province_key, serving
 from ip_plan.ledger import Ledger
 from ip_plan.network import (
@@ -132,18 +132,24 @@ def build(
             members_of.setdefault(name.rpartition(":")[0], set()).add(addressing.parse(first, 4)[0])
     for need in wanted:
         site_devices = network_devices(need, key[need.region])
-        carrier = site_devices[-1] if need.kind.firewalls else site_devices[0]
+        carriers = firewalls(need, key[need.region]) or site_devices[:1]
         zone_values = []
         for zone in need.kind.zones:
             use, beside = grants.versions("zone", f"{need.key}:{zone}", need, True)
             grant = ledger.grants["zone", use]
             own4, own6 = _gateway(grant[0], 4), _gateway(grant[1], 6)
             zone_values.append(Zone(zone, *grant, own4.partition("/")[0], own6.partition("/")[0]))
-            interfaces.setdefault(carrier, []).append(Interface(f"z-{zone}", "zone", own4, own6, zone=zone))
+            for carrier in carriers:
+                if len(carriers) > 1:
+                    # The gateway is the pair's; each of the two is told apart by an address of its own.
+                    taken = members_of.setdefault(f"{need.key}:{zone}", set())
+                    alone = grants.member("host", f"{need.key}:{zone}:{carrier}", grant, taken, FIREWALLS)
+                    own4, own6 = (f"{one}/{net.rpartition('/')[2]}" for one, net in zip(alone, grant, strict=True))
+                interfaces.setdefault(carrier, []).append(Interface(f"z-{zone}", "zone", own4, own6, zone=zone))
             if beside:
                 grant = ledger.grants["zone", beside]
                 second.append(Second(need.key, "", zone, *grant))
-                second.append(Second(need.key, carrier, f"z-{zone}", _gateway(grant[0], 4), _gateway(grant[1], 6)))
+                second.append(Second(need.key, carriers[0], f"z-{zone}", _gateway(grant[0], 4), _gateway(grant[1], 6)))
         for one, other in cables(site_devices):
             pair = grants.link(need.unit, f"{one}~{other}")
             short_one, short_other = one.rpartition("-")[2], other.rpartition("-")[2]
@@ -481,12 +487,18 @@ def _blocks(grants: Grants, layout: Layout, row: Row, family: int, moved: Need |
 def network_devices(need: Need, code: str) -> list[str]:
     """The routers and firewalls of a site; `code` is the one its region was first granted under."""
     routers = [f"{code}-r{number}" for number in range(1, need.kind.routers + 1)]
-    return [*routers, *(f"{code}-fw{number}" for number in range(1, need.kind.firewalls + 1))]
+    return [*routers, *firewalls(need, code)]
+
+
+def firewalls(need: Need, code: str) -> list[str]:
+    """The firewalls of a site: none, one, or a pair."""
+    return [f"{code}-fw{number}" for number in range(1, need.kind.firewalls + 1)]
 
 
 def cables(devices: list[str]) -> list[tuple[str, str]]:
-    """The cables of a site: every router to the firewall, and the two routers to each other."""
-    return [(one, other) for index, one in enumerate(devices) for other in devices[index + 1 :]]
+    """The cables of a site: every router to every firewall, and the two routers to each other."""
+    found = [(one, other) for index, one in enumerate(devices) for other in devices[index + 1 :]]
+    return [ends for ends in found if not all("-fw" in end for end in ends)]
 
 
 def _site_of(need: Need, code: str) -> str:

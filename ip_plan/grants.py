@@ -21,6 +21,8 @@ from ip_plan.renumber import Renumbering
 from ip_plan.schema import SiteKind
 
 NONE = "-"
+HOSTS, FIREWALLS = 10, 2
+"""Places in a zone from which hosts, and each firewall of a pair, have their addresses; the first is the gateway's."""
 FIRST_PORT = 11
 """Of a device's interfaces: numbers below are left to those who configure the equipment between two devices by hand."""
 
@@ -400,16 +402,18 @@ class Grants:
             grant = self.give("link", link, first, f"{addressing.address(self._infra6(unit, 'link'), 6)}/127")
         return grant
 
-    def member(self, kind: str, key: str, zone: tuple[str, str], taken: set[int]) -> tuple[str, str]:
+    def member(
+        self, kind: str, key: str, zone: tuple[str, str], taken: set[int], first: int = HOSTS
+    ) -> tuple[str, str]:
         """A host's (from .10 upward) or a service's (from the top downward) address in its zone.
 
-        `taken`: IPv4 addresses of the zone that are granted already; the new one is added to it.
+        `taken`: IPv4 addresses of the zone that are granted already; the new one is added to it. `first`: of hosts, where to begin.
         """
         grant = self.hold(kind, key)
         if grant is None:
             base, length = addressing.parse(zone[0], 4)
             end = base + addressing.size(length, 4) - 2
-            order = range(base + 10, end + 1) if kind == "host" else range(end, base + 9, -1)
+            order = range(base + first, end + 1) if kind == "host" else range(end, base + HOSTS - 1, -1)
             value = next((value for value in order if value not in taken), 0)
             if not value:
                 raise Mistakes([self._crowded(key, zone[0])])

@@ -74,6 +74,9 @@ def _address(network: Network, wanted: addressing.Block, family: int) -> list[Ow
             hold("block", region.code, block, f"{region.name}, a {region.level}")
     for site in network.known_sites.values():
         for zone in site.zones:
+            if pair := network.pair(site.key):
+                reason = f"virtual address of {' and '.join(device.name for device in pair)}"
+                hold("gateway", f"{site.key}:{zone.name}", zone.gateway4 if four else zone.gateway6, reason)
             hold("zone", f"{site.key}:{zone.name}", zone.v4 if four else zone.v6, site.domain)
     for device in network.known_devices.values():
         hold("loopback", device.name, device.loopback4 if four else device.loopback6, device.fqdn)

@@ -55,7 +55,7 @@ class Zone(msgspec.Struct, frozen=True, gc=False):
     v4: str
     v6: str
     gateway4: str
-    """First host address of the prefix: the firewall's (or access router's) interface `z-<zone>`."""
+    """First host address of the prefix: the firewall's (or access router's) interface `z-<zone>`, or a pair's virtual address."""
     gateway6: str
 
 
@@ -433,6 +433,13 @@ class Network(msgspec.Struct, frozen=True, dict=True):
     def devices(self) -> dict[str, Device]:
         """Name → device of the loaded shards."""
         return {device.name: device for shard in self.shards for device in shard.devices}
+
+    def pair(self, site: str) -> tuple[Device, ...]:
+        """The two firewalls of a site, by name; empty where it has one or none."""
+        known = self.known_sites.get(site)
+        listed = [self.known_devices[name] for name in (known.devices if known else ()) if name in self.known_devices]
+        found = sorted((each for each in listed if each.role == "firewall"), key=lambda each: each.name)
+        return tuple(found) if len(found) > 1 else ()
 
     @cached_property
     def known_devices(self) -> dict[str, Device]:

@@ -268,7 +268,7 @@ def _check(plan: Plan) -> list[Mistake]:
         except ValueError as error:
             cure = "Give the prefix without host bits, e.g. 10.0.0.0/8."
             wrong("addressing.yml", ("supernets", f"ipv{family}"), "JB1203", "supernets", str(error), cure)
-    mistakes += _pins(plan, supernets)
+    mistakes += _pins(plan, supernets) + _pairs(plan)
     sixes = plan.addressing.ipv6
     ladder = [
         ("province", sixes.province),
@@ -326,6 +326,28 @@ def _check(plan: Plan) -> list[Mistake]:
                     "this zone is not defined",
                     "Define it in sites.yml.",
                 )
+    return mistakes
+
+
+def _pairs(plan: Plan) -> list[Mistake]:
+    """Pairs of firewalls where no pair can stand, and those whose dialect knows none."""
+    mistakes: list[Mistake] = []
+    document = plan.documents["sites.yml"]
+    for index, site in enumerate(plan.sites.sites):
+        if site.firewalls < 2:
+            continue
+        named, place = f"{site.level} {site.kind}", document.place(("sites", index, "firewalls"))
+        if site.level in ("county", "township"):
+            what = "has a pair of firewalls, and its addresses may be renumbered"
+            cure = "Write `firewalls: 0` or `1`: pairs stand at centres."
+            mistakes.append(Mistake(document.file, *place, "JB1980", named, what, cure))
+        for row in plan.choices:
+            level = plan.regions[row.region].level if row.region in plan.regions and not row.below else site.level
+            fits = row.role == "firewall" and row.level in ("", site.level) and row.kind in ("", site.kind)
+            if fits and level == site.level and row.dialect != "frr":
+                what = f"has a pair of firewalls, which is not rendered for {row.dialect} ({row.place})"
+                cure = "Write `firewalls: 1`, or give these firewalls `dialect: frr`."
+                mistakes.append(Mistake(document.file, *place, "JB1981", named, what, cure))
     return mistakes
 
 

@@ -461,7 +461,8 @@ class SiteKind(_Model):
     level: Level
     zones: list[str]
     routers: Annotated[int, Field(ge=1, le=2)] = 1
-    firewalls: Annotated[int, Field(ge=0, le=1)] = 1
+    firewalls: Annotated[int, Field(ge=0, le=2)] = 1
+    """Two: a pair, one active, and the gateways of the zones virtual."""
     switches: Annotated[int, Field(ge=0, le=2)] = 0
     """What hosts and zone interfaces hang on; 0: the plan does not say."""
     clause: str = ""

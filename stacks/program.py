@@ -143,6 +143,8 @@ def _host(network: Network, site: Site, device: Device, wanted: set[str]) -> Hos
     # A line to a site that is not there has no interface here.
     joined = [each for each in device.interfaces if each.kind == "zone" or each.peer in wanted]
     carried: dict[str, list[str]] = {each.name: [each.v4, each.v6] for each in joined}
+    if device in network.pair(site.key):
+        carried |= _shared(site, device)
     if device.loopback4:
         carried["lo"] = [f"{device.loopback4}/32", f"{device.loopback6}/128"]
     for service in services:
@@ -164,6 +166,17 @@ def _host(network: Network, site: Site, device: Device, wanted: set[str]) -> Hos
         whole_province=whole,
         interfaces={name: tuple(sorted(address for address in each if address)) for name, each in carried.items()},
     )
+
+
+def _shared(site: Site, device: Device) -> dict[str, list[str]]:
+    """What a firewall of a pair has in the zones: its own single addresses, and while it is active the gateways."""
+    found = {}
+    for each in device.interfaces:
+        if (zone := site.zone(each.zone)) is not None:
+            gateways = ((zone.gateway4, zone.v4), (zone.gateway6, zone.v6))
+            own = [f"{each.v4.partition('/')[0]}/32", f"{each.v6.partition('/')[0]}/128"]
+            found[each.name] = [*own, *(f"{text}/{prefix.partition('/')[2]}" for text, prefix in gateways)]
+    return found
 
 
 def _served(network: Network, site: Site) -> tuple[tuple[str, ...], bool]:

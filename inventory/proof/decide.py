@@ -42,6 +42,8 @@ STRANGER = "stranger0"
 NEIGHBOUR_DISCOVERY = (135, 136)
 """ICMPv6 types without which no neighbour is reached (RFC 4861)."""
 LINK_LOCAL = interval.interval("fe80::/10")
+VRRP = {4: "224.0.0.18", 6: "ff02::12"}
+"""Groups that advertisements go to (RFC 9568 5.1.1.2, 5.1.2.2)."""
 
 
 class Box(msgspec.Struct, frozen=True):
@@ -279,6 +281,8 @@ def expected(world: World, device: Device) -> Expected:
                             else:
                                 found.append(Box(sources[family], targets[family], flow))
 
+    pair = network.pair(site.key) if device.role == "firewall" else ()
+
     def end(where: Site, zone: str, service: str, peer: Site) -> dict[int, Spans]:
         return {family: world.spans(where, zone, service, family, peer) for family in (4, 6)}
 
@@ -303,6 +307,9 @@ def expected(world: World, device: Device) -> Expected:
             entry = [f"z-{x}"] if x != TRANSIT else cables
             if y == TRANSIT:
                 add("input", entry, [""], flow, sources, targets, mine)
+                if x != TRANSIT and pair:
+                    # Of the two the one that stands by is reached over the cables.
+                    add("input", cables, [""], flow, sources, targets, mine)
                 if x != TRANSIT:
                     add("forward", entry, cables, flow, sources, targets)
             else:
@@ -325,6 +332,8 @@ def expected(world: World, device: Device) -> Expected:
             elif device.role != "router":
                 sources = union(end(o, x, flow.from_service, site) for o in others)
                 add("forward", lines, [f"z-{y}"], flow, sources, end(site, y, flow.to_service, site))
+    for beside in pair:
+        _advertised(device, beside, boxes)
     for key, found in list(boxes.items()):
         for name in alike:
             if key[1] == wires[0]:
@@ -363,6 +372,17 @@ def _carried(
                     boxes.setdefault(("forward", other, item.name, family, "*", 0), []).append(
                         Box(everything, tuple(spans), None, optional=True)
                     )
+
+
+def _advertised(device: Device, other: Device, boxes: dict[tuple[str, str, str, int, str, int], list[Box]]) -> None:
+    """What the other firewall of a pair says of itself on the segments of the zones, and nobody else (RFC 9568 5.1)."""
+    for item in other.interfaces if other.name != device.name else ():
+        if item.kind == "zone":
+            value = interval.number(item.v6.partition("/")[0]) & ((1 << 64) - 1)
+            speakers = {4: interval.interval(item.v4.partition("/")[0]), 6: (LINK_LOCAL[0] | value,) * 2}
+            for family, group in VRRP.items():
+                box = Box((speakers[family],), (interval.interval(group),), None)
+                boxes[("input", item.name, "", family, "vrrp", 0)] = [box]
 
 
 class Plane(msgspec.Struct, frozen=True):

@@ -128,12 +128,7 @@ def _follow(
     kind: tuple[str, int],
 ) -> Decision:  # fmt: skip
     network, ground = world.network, proof.routed.ground
-    gate = {
-        site.key: next(
-            (n for n in site.devices if network.devices[n].role in ("firewall", "access") and n in ground.nodes), ""
-        )
-        for site in (one, other)
-    }
+    gate = paths.gates(network, ground)
     row = world.row(decide.Where(one.key, from_zone), decide.Where(other.key, to_zone), kind, family)
     steps: list[Step] = []
 
@@ -145,7 +140,7 @@ def _follow(
 
     if one.key == other.key and from_zone == to_zone != TRANSIT:
         return answer(True, "stays inside one segment")
-    start = gate[one.key] if from_zone != TRANSIT else (ground.owner.get((family, src)) or ("",))[0]
+    start = gate.get(one.key, "") if from_zone != TRANSIT else (ground.owner.get((family, src)) or ("",))[0]
     if not start:
         return answer(False, "the tree has no device there")
     device, entry = start, f"z-{from_zone}" if from_zone != TRANSIT else ""

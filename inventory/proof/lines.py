@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from inventory.proof import frr, interval, routes, shielding, switches
+from inventory.proof import frr, interval, pairs, routes, shielding, switches
 from inventory.proof.decide import World
 from inventory.proof.finding import Finding, Place
 from inventory.proof.routes import Address, Key, Path
@@ -26,6 +26,7 @@ def own(world: World, device: Device, reading: Reading, others: Mapping[str, Rea
         found.append(Finding(code, file, line, device.name, what, cure, near=tuple(near)))
 
     _addresses(world, device, reading, wrong)
+    found += pairs.check(world, device, reading, others)
     config = reading.frr
     if device.routes and config is not None:
         _identity(device, config, wrong)
@@ -51,6 +52,13 @@ def _addresses(world: World, device: Device, reading: Reading, wrong: Wrong) -> 
     expected: dict[str, set[str]] = {}
     for item in device.interfaces:
         texts = {item.v4, item.v6, *_beside(world, device.name, item.name)}
+        if item.kind == "zone" and reading.pair is not None:
+            # The prefix stands at the virtual address; IPv6 advertisements are told apart by where they come from.
+            texts = {
+                f"{item.v4.partition('/')[0]}/32",
+                f"{item.v6.partition('/')[0]}/128",
+                f"{pairs.link_local(item.v6)}/64",
+            }
         if device.role == "host":
             for service in world.network.services_at.get((device.site, item.zone), ()):
                 if service.device == device.name:

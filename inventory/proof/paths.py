@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 
 import msgspec
 
-from inventory.proof import frr, interval, routes
+from inventory.proof import frr, interval, pairs, routes
 from inventory.proof.decide import World, own_addresses
 from inventory.proof.finding import Finding, Place
 from inventory.proof.lines import address_of, addresses_of, lines_of, spelled
@@ -28,8 +28,8 @@ class Routed(msgspec.Struct, frozen=True):
     cuts: dict[str, Tables]
 
 
-def node(world: World, reading: Reading) -> Node | None:
-    """A routing device as its files say; None when it has no readable frr.conf."""
+def node(world: World, reading: Reading, active: bool = True) -> Node | None:
+    """A routing device as its files say; None when it has no readable frr.conf. `active`: it has the addresses that it shares."""
     if reading.frr is None:
         return None
     found: dict[str, list[Address]] = {}
@@ -40,6 +40,10 @@ def node(world: World, reading: Reading) -> Node | None:
         for setting in item.settings:
             if setting.words[:2] in (("ip", "address"), ("ipv6", "address")) and len(setting.words) > 2:
                 found.setdefault(item.name, []).append(address_of(setting.words[2], reading.frr.file, setting.line))
+    shared = reading.pair if active else None
+    for virtual in shared.virtuals if shared else ():
+        for text, line in virtual.addresses:
+            found.setdefault(virtual.interface, []).append(address_of(text, shared.file if shared else "", line))
     device = world.devices[reading.device]
     return Node(device.name, device.site, reading.frr, {name: tuple(listed) for name, listed in found.items()})
 
@@ -54,16 +58,21 @@ def wires(network: Network, nodes: Mapping[str, Node]) -> list[Wire]:
 
 
 def compute(
-    world: World, readings: Mapping[str, Reading], *, cut: bool = True, mine: Collection[str] | None = None
+    world: World, readings: Mapping[str, Reading], *, cut: bool = True, mine: Collection[str] | None = None,
+    first: bool = True,
 ) -> tuple[Routed, list[Finding]]:  # fmt: skip
     """The routes of all devices, with everything up and (`cut`) with each redundant line cut, and what sessions lack.
 
-    `mine`: only what these lack is told, and only lines cut that end at one of them or join devices of one site.
+    `mine`: only what these lack is told, and only lines cut that end at one of them or join devices of one site. `first`: of pairs
+    the one that is to be active is; else the other.
     """
     network = world.network
     nodes = {}
-    for reading in readings.values():
-        made = node(world, reading) if world.devices[reading.device].routes else None
+    sites = {world.devices[name].site for name, reading in readings.items() if reading.pair}
+    acting = {pairs.active(world, readings, site, first=first) for site in sites}
+    for name, reading in readings.items():
+        shown = world.devices[name].site not in sites or name in acting
+        made = node(world, reading, shown) if world.devices[reading.device].role != "host" else None
         if made is not None:
             nodes[made.name] = made
     ground = routes.build(nodes, wires(network, nodes))
@@ -189,12 +198,7 @@ def needs(world: World, ground: Ground, mine: Collection[str] | None = None) -> 
         near = [network.sites[key] for key in {network.devices[name].site for name in mine if name in network.devices}]
         sites = {key for site in near for key in (site.key, site.parent)}
     found: dict[tuple[str, int, int], Need] = {}
-    gate = {}
-    for site in network.sites.values():
-        for name in site.devices:
-            device = network.devices[name]
-            if device.role in ("firewall", "access") and name in ground.nodes:
-                gate[site.key] = name
+    gate = gates(network, ground)
 
     def points(site: Site, zone: str, family: int, peer: Site) -> list[tuple[str, int]]:
         if zone == TRANSIT:
@@ -218,7 +222,13 @@ def needs(world: World, ground: Ground, mine: Collection[str] | None = None) -> 
         known = site.zone(zone)
         if known is None or site.key not in gate:
             return []
-        return [(gate[site.key], span[0] + 2) for span in world.spans(site, zone, "", family)]
+        return [
+            (
+                gate[site.key],
+                next(value for value in range(span[0] + 2, span[1] + 1) if (family, value) not in ground.owner),
+            )
+            for span in world.spans(site, zone, "", family)
+        ]
 
     for flow in world.allowed:
         if flow.relation == "external":
@@ -249,6 +259,21 @@ def needs(world: World, ground: Ground, mine: Collection[str] | None = None) -> 
                                     Need(two, other.key, back, one, family, here, flow.id, flow.place),
                                 )
     return list(found.values())
+
+
+def gates(network: Network, ground: Ground) -> dict[str, str]:
+    """Site → the device that its zones hang on: of a pair the one that has their gateways."""
+    found = {}
+    for site in network.sites.values():
+        listed = [n for n in site.devices if network.devices[n].role in ("firewall", "access") and n in ground.nodes]
+        owners = {
+            ground.owner.get((family, interval.number(text)), ("",))[0]
+            for zone in site.zones
+            for family, text in ((4, zone.gateway4), (6, zone.gateway6))
+        }
+        if listed:
+            found[site.key] = next((name for name in listed if name in owners), listed[-1])
+    return found
 
 
 class _Steps:

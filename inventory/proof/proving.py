@@ -126,10 +126,11 @@ def judged(
         said_of = [*names.prove(whole, readings, foreign), *transfers.prove(whole, readings, foreign, outer)]
         known.names = (served, said_of)
     findings += known.names[1]
-    said = tuple((n, r.frr, r.units) for n, r in everything.items() if world.devices[n].routes)
+    said = tuple((n, r.frr, (r.units, r.pair)) for n, r in everything.items() if world.devices[n].routes)
     if known.routed is None or not _same(known.routed[0], said):
         routed, faults = paths.compute(world, everything, mine=mine)
         lost, ways = paths.judge(world, routed, mine)
+        lost += _standing_by(world, everything, mine)
         known.routed = (said, routed, faults + lost, ways)
     findings += known.routed[2]
     unique = sorted(set(findings), key=lambda f: (f.file, f.line, f.code, f.found))
@@ -164,6 +165,16 @@ def _filtered(known: Known, name: str, reading: Reading) -> tuple[list[Finding],
                 known.forms.put(form, asked)
         done = known.filters[name] = (reading, found, asked)
     return done[1], done[2]
+
+
+def _standing_by(world: World, readings: Mapping[str, Reading], mine: Collection[str] | None) -> list[Finding]:
+    """What is out of reach while the other firewall of each pair is the active one."""
+    if not any(reading.pair for reading in readings.values()):
+        return []
+    routed, _ = paths.compute(world, readings, cut=False, mine=mine, first=False)
+    lost, _ = paths.judge(world, routed, mine)
+    told = "while the firewall that stands by is active: "
+    return [msgspec.structs.replace(each, found=f"{told}{each.found}") for each in lost]
 
 
 def _same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:

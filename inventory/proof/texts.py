@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from ground.mistake import Mistake, Mistakes
-from inventory.proof import comware, frr, iosxe, networkd, nftables, vrp, zonefile
+from inventory.proof import comware, frr, iosxe, keepalived, networkd, nftables, vrp, zonefile
 from inventory.proof.sockets import Switch
 
 WHOLE = {"/vrpcfg.cfg": vrp.read, "/startup.cfg": comware.read, "/startup-config": iosxe.read}
@@ -33,6 +33,7 @@ class Reading(msgspec.Struct, frozen=True):
     named: zonefile.Named | None = None
     zones: tuple[tuple[zonefile.NamedZone, zonefile.Zonefile], ...] = ()
     switching: Switch | None = None
+    pair: keepalived.Config | None = None
     mistakes: tuple[Mistake, ...] = ()
 
     def here(self, target: str) -> str:
@@ -65,7 +66,15 @@ class _Tree(msgspec.Struct):
 
 
 _TREE = msgspec.json.Decoder(_Tree)
-_READ = (*WHOLE, "/etc/nftables", "/etc/frr/frr.conf", "/etc/systemd/network/", "/etc/bind/", "/var/lib/bind/")
+_READ = (
+    *WHOLE,
+    "/etc/nftables",
+    "/etc/frr/frr.conf",
+    "/etc/systemd/network/",
+    "/etc/keepalived/",
+    "/etc/bind/",
+    "/var/lib/bind/",
+)
 
 
 def read(device: str, texts: dict[str, Text], before: Reading | None = None) -> Reading:
@@ -75,7 +84,7 @@ def read(device: str, texts: dict[str, Text], before: Reading | None = None) -> 
     def same(*targets: str) -> bool:
         return before is not None and all(before.texts.get(t) == texts.get(t) for t in targets)
 
-    ruleset = config = switch = None
+    ruleset = config = switch = pair = None
     units: list[networkd.Unit] = []
     for target, text in sorted(texts.items()):
         path = PurePosixPath(target)
@@ -92,6 +101,8 @@ def read(device: str, texts: dict[str, Text], before: Reading | None = None) -> 
             elif path.name == "frr.conf":
                 ready = before.frr if before and same(target) else None
                 config = ready or frr.read(text.content, text.path)
+            elif path.name == "keepalived.conf":
+                pair = before.pair if before and same(target) else keepalived.read(text.content, text.path)
             elif path.suffix == ".network":
                 units.append(networkd.read(text.content, text.path))
         except Mistakes as found:
@@ -132,4 +143,6 @@ def read(device: str, texts: dict[str, Text], before: Reading | None = None) -> 
             mistakes += [
                 msgspec.structs.replace(m, file=texts[m.file].path if m.file in texts else m.file) for m in found.found
             ]
-    return Reading(device, texts, ruleset, config, tuple(units), named, tuple(zones), switch, tuple(mistakes))
+    return Reading(
+        device, texts, ruleset, config, tuple(units), named, tuple(zones), switch, pair, tuple(mistakes)
+    )

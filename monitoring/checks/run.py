@@ -15,6 +15,7 @@ from monitoring.checks import (
     entrance,
     flows,
     names,
+    pairs,
     partners,
     queries,
     reach,
@@ -39,6 +40,7 @@ BY_AGENT: dict[str, Callable[[Look, Crew], Found]] = {
 }
 BY_QUESTION: dict[str, Callable[[Look], Found]] = {
     "routing": routing.run,
+    "pairs": pairs.run,
     "roles": roles.run,
     "rules": rules.run,
     "databases": database.run,
@@ -58,6 +60,7 @@ CHECKS = {
     "copies": (copies.CHECK,),
     "time": (time.CHECK,),
     "routing": (routing.SESSION, routing.PREFIX),
+    "pairs": (pairs.CHECK,),
     "roles": (roles.CHECK,),
     "rules": (rules.CHECK,),
     "databases": (database.CHECK,),

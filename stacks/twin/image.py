@@ -42,6 +42,7 @@ PACKAGES = (
     "iperf3",
     "iproute2",
     "iputils-ping",
+    "keepalived",
     "netcat-openbsd",
     "nftables",
     "nginx",

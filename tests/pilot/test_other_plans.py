@@ -3,7 +3,9 @@ a region."""
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from inventory import proof as proofs
 from inventory import render
 from ip_plan.compile import compiled
 from stacks.twin import build as builds
+from stacks.twin import cgroups, node, program
 from stacks.twin import lab as labs
 from stacks.twin import place as places
 from tests.pilot.conftest import Pilot, until
@@ -73,6 +76,53 @@ def test_a_cut_of_a_plan_for_other_regions_runs(plan: Path, tmp_path: Path) -> N
             outcome = pilot.deploy("region_640300")
             assert outcome.good, outcome.failures
             assert not [wrong for wrong in _wrong(pilot, "services") if "640300" in str(wrong[1])]
+            _changes_over(pilot)
+
+
+def _changes_over(pilot: Pilot) -> None:
+    """The active firewall of the pair loses its power, the other takes over for all zones, and gives them back."""
+    first, second = pilot.network.pair("640300:centre1")
+    assert until(30, lambda: _active(pilot) == f"{first.name} is active, {second.name} stands by"), _active(pilot)
+    pings = [
+        pilot.on("640300-exch1", f"ping -{family} -n -i 0.1 -c 6000 {text.partition('/')[0]}")
+        for item in pilot.network.devices["640000-exch1"].interfaces
+        for family, text in ((4, item.v4), (6, item.v6))
+    ]
+    try:
+        lose_power(pilot, first.name)
+        assert until(30, lambda: f"{second.name} is active" in _active(pilot)), _active(pilot)
+        assert until(60, lambda: not _wrong(pilot, "zones")), _wrong(pilot, "zones")
+        labs.up(builds.lab(pilot.network, pilot.name), pilot.state / "twin")
+        assert until(60, lambda: f"{first.name} is active, {second.name}" in _active(pilot)), _active(pilot)
+        assert until(60, lambda: not _wrong(pilot, "routing", "zones")), _wrong(pilot, "routing", "zones")
+        pilot.ask(second.name, "systemctl stop keepalived")
+        assert "is active" in _active(pilot)
+        pilot.ask(first.name, "systemctl stop keepalived")
+        assert until(10, lambda: "neither" in _active(pilot)), "a pair without an active one passes"
+    finally:
+        for ping in pings:
+            ping.terminate()
+    for ping in pings:
+        seen = [int(number) for number in re.findall(r"icmp_seq=(\d+) ttl", ping.communicate()[0])]
+        gaps = [(after - before - 1, before) for before, after in itertools.pairwise(seen) if after - before > 1]
+        print(f"lost, of pings every 0.1 s: {gaps}")
+        assert gaps, "nothing was lost: the pings did not pass the firewall"
+
+
+def lose_power(pilot: Pilot, name: str) -> None:
+    """A device ends at once. Its namespace outlives it, so its ports go down too, and forget what they had."""
+    ports = [interface.name for interface in pilot.network.devices[name].interfaces]
+    netns, layout = pilot.place.netns(name), cgroups.here()
+    assert layout
+    program.ip([f"link set {port} down" for port in ports], netns)
+    node.power_cut(pilot.place, name, layout)
+    program.ip([f"addr flush dev {port}" for port in ports], netns)
+
+
+def _active(pilot: Pilot) -> str:
+    (record,) = pilot.check(["pairs"])
+    assert (record.result == "pass") == ("stands by" in record.reason), record
+    return record.reason
 
 
 def _wrong(pilot: Pilot, *only: str) -> list[tuple[object, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from stacks import program
 from stacks.provider import resources
 from stacks.provider.resources import as_carried
 from stacks.twin import build
+from tests.plans import PINNED
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,25 @@ def test_what_the_playbook_brings_is_no_drift(network: Network, tmp_path: Path) 
             assert as_carried(host.interfaces, carried | {name: ()}, told)[name] == ()
             compared += 1
     assert compared > 100
+
+
+def test_a_gateway_is_no_drift_at_either_firewall_of_a_pair(tmp_path: Path) -> None:
+    shutil.copytree(PINNED, tmp_path / "plan")
+    network = load(compile_plan(str(tmp_path / "plan"), tmp_path / "state").network)
+    pair = network.pair("640300:centre1")
+    hosts = {host.name: host for stack in program.stacks(network) for host in stack.hosts}
+    for device in pair:
+        planned = {name: each for name, each in hosts[device.name].interfaces.items() if name.startswith("z-")}
+        zones = {f"z-{zone.name}": zone for zone in network.sites[device.site].zones}
+        own = {
+            name: tuple(text for text in each if text.partition("/")[0] not in (zone.gateway4, zone.gateway6))
+            for name, each in planned.items()
+            if (zone := zones[name])
+        }
+        told = "\n".join(f"Address={text}" for each in own.values() for text in each)
+        assert all(len(each) == 4 and len(own[name]) == 2 for name, each in planned.items())
+        assert as_carried(planned, planned, told) == as_carried(planned, own, told) == planned
+        assert as_carried(planned, own | {"z-access": own["z-access"][:1]}, told) != planned
 
 
 def test_words_choose_stacks(network: Network) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from inventory.dialects.template import Word, fill_alike
 from inventory.ends import Dual
 from inventory.file import File
-from inventory.filtering import Filter, Guard, Rule
+from inventory.filtering import Filter, Guard, Peer, Rule
 from inventory.intent import Intent
 
 WIDTH = 100
@@ -32,6 +32,8 @@ def text(filter: Filter, name: str) -> str:
         words += listed
     for down, up, prefixes in filter.through:
         words += (down, up, *prefixes.v4, *prefixes.v6)
+    for peer in filter.peers:
+        words += (peer.interface, peer.v4, peer.v6)
     shape = (
         filter.forwards,
         len(filter.lines),
@@ -39,6 +41,7 @@ def text(filter: Filter, name: str) -> str:
         len(filter.guards),
         tuple([(each.name, each.family, len(listed)) for each, listed in zip(filter.sets, sets, strict=True)]),
         tuple([(len(prefixes.v4), len(prefixes.v6)) for _, _, prefixes in filter.through]),
+        len(filter.peers),
         filter.rules,
     )
     return fill_alike("nftables/nftables.conf.j2", _values, shape, words)
@@ -52,6 +55,7 @@ def _values(
     guards: int,
     sets: tuple[tuple[str, int, int], ...],
     through: tuple[tuple[int, int], ...],
+    peers: int,
     rules: tuple[Rule, ...],
 ) -> dict[str, object]:
     def some(count: int) -> tuple[str, ...]:
@@ -61,10 +65,11 @@ def _values(
     guarded = tuple(Guard(word(), word(), word()) for _ in range(guards))
     elements = [(name, family, some(count)) for name, family, count in sets]
     carried = tuple((word(), word(), Dual(some(v4), some(v6))) for v4, v6 in through)
+    beside = tuple(Peer(word(), word(), word()) for _ in range(peers))
     chains: dict[str, list[str]] = {"input": [], "forward": []}
     for rule in rules:
         chains[rule.chain].append(line(rule))
-    filter = Filter(forwards, wires, cables, guarded, (), (), carried)
+    filter = Filter(forwards, wires, cables, guarded, (), (), carried, beside)
     return {"filter": filter, "name": name, "sets": elements, "chains": chains}
 
 
