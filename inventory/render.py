@@ -37,6 +37,7 @@ from inventory.dialects import (
     pgbackrest,
     postgresql,
     prometheus,
+    strongswan,
     vrp,
 )
 from inventory.dns import Serials, Server
@@ -116,6 +117,7 @@ def of(intended: Intent, serials: Serials, *, lab: bool) -> Rendered:
         *debian.files(intended, lab=lab),
         *frr.files(intended),
         *nftables.files(intended),
+        *strongswan.files(intended, lab=lab),
         *chrony.files(intended, lab=lab),
         *bind.files(intended, serials),
         *postgresql.files(intended, lab=lab),

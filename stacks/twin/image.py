@@ -57,6 +57,7 @@ PACKAGES = (
     "python3-apt",
     "python3-psycopg2",
     "sudo",
+    "charon-systemd", "libcharon-extra-plugins", "strongswan-swanctl",  # fmt: skip
     "tcpdump",
     "traceroute",
 )

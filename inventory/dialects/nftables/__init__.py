@@ -5,8 +5,9 @@ from __future__ import annotations
 from inventory.dialects.template import Word, fill_alike
 from inventory.ends import Dual
 from inventory.file import File
-from inventory.filtering import Filter, Guard, Rule
+from inventory.filtering import Below, Filter, Guard, Rule
 from inventory.intent import Intent
+from ip_plan.underlay import End
 
 WIDTH = 100
 """Characters of set elements on one line."""
@@ -32,6 +33,8 @@ def text(filter: Filter, name: str) -> str:
         words += listed
     for down, up, prefixes in filter.through:
         words += (down, up, *prefixes.v4, *prefixes.v6)
+    for each in filter.below:
+        words += (each.port, each.own.outer, each.own.inner, each.other.outer, each.other.inner)
     shape = (
         filter.forwards,
         len(filter.lines),
@@ -40,6 +43,7 @@ def text(filter: Filter, name: str) -> str:
         tuple([(each.name, each.family, len(listed)) for each, listed in zip(filter.sets, sets, strict=True)]),
         tuple([(len(prefixes.v4), len(prefixes.v6)) for _, _, prefixes in filter.through]),
         filter.rules,
+        len(filter.below),
     )
     return fill_alike("nftables/nftables.conf.j2", _values, shape, words)
 
@@ -53,6 +57,7 @@ def _values(
     sets: tuple[tuple[str, int, int], ...],
     through: tuple[tuple[int, int], ...],
     rules: tuple[Rule, ...],
+    below: int,
 ) -> dict[str, object]:
     def some(count: int) -> tuple[str, ...]:
         return tuple(word() for _ in range(count))
@@ -61,10 +66,11 @@ def _values(
     guarded = tuple(Guard(word(), word(), word()) for _ in range(guards))
     elements = [(name, family, some(count)) for name, family, count in sets]
     carried = tuple((word(), word(), Dual(some(v4), some(v6))) for v4, v6 in through)
+    ports = tuple(Below(word(), End(word(), word()), End(word(), word())) for _ in range(below))
     chains: dict[str, list[str]] = {"input": [], "forward": []}
     for rule in rules:
         chains[rule.chain].append(line(rule))
-    filter = Filter(forwards, wires, cables, guarded, (), (), carried)
+    filter = Filter(forwards, wires, cables, guarded, (), (), carried, ports)
     return {"filter": filter, "name": name, "sets": elements, "chains": chains}
 
 
