@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from ground.mistake import Mistake, Mistakes
-from inventory.proof import comware, frr, iosxe, networkd, nftables, vrp, zonefile
+from inventory.proof import comware, frr, iosxe, networkd, nftables, swanctl, vrp, zonefile
 
 WHOLE = {"/vrpcfg.cfg": vrp.read, "/startup.cfg": comware.read, "/startup-config": iosxe.read}
 """Files that say all of a vendor's device, with their readers."""
@@ -29,6 +29,9 @@ class Reading(msgspec.Struct, frozen=True):
     nftables: nftables.Ruleset | None = None
     frr: frr.Config | None = None
     units: tuple[networkd.Unit, ...] = ()
+    netdevs: dict[str, tuple[str, tuple[networkd.Line, ...]]] = {}
+    """Interface that a unit makes → (file, its lines)."""
+    swanctl: swanctl.Config | None = None
     named: zonefile.Named | None = None
     zones: tuple[tuple[zonefile.NamedZone, zonefile.Zonefile], ...] = ()
     mistakes: tuple[Mistake, ...] = ()
@@ -63,7 +66,7 @@ class _Tree(msgspec.Struct):
 
 
 _TREE = msgspec.json.Decoder(_Tree)
-_READ = (*WHOLE, "/etc/nftables", "/etc/frr/frr.conf", "/etc/systemd/network/", "/etc/bind/", "/var/lib/bind/")
+_READ = (*WHOLE, "/etc/nftables", "/etc/frr/frr.conf", "/etc/systemd/network/", "/etc/swanctl/", "/etc/strongswan.d/", "/etc/bind/", "/var/lib/bind/")
 
 
 def read(device: str, texts: dict[str, Text], before: Reading | None = None) -> Reading:
@@ -75,6 +78,8 @@ def read(device: str, texts: dict[str, Text], before: Reading | None = None) -> 
 
     ruleset = config = None
     units: list[networkd.Unit] = []
+    netdevs: dict[str, tuple[str, tuple[networkd.Line, ...]]] = {}
+    keys = None
     for target, text in sorted(texts.items()):
         path = PurePosixPath(target)
         try:
@@ -92,6 +97,12 @@ def read(device: str, texts: dict[str, Text], before: Reading | None = None) -> 
                 config = ready or frr.read(text.content, text.path)
             elif path.suffix == ".network":
                 units.append(networkd.read(text.content, text.path))
+            elif path.suffix == ".netdev":
+                said = networkd.lines(text.content, text.path)
+                name = next((each.value for each in said if (each.section, each.key) == ("NetDev", "Name")), "")
+                netdevs[name] = (text.path, said)
+            elif path.parts[:3] == ("/", "etc", "swanctl"):
+                keys = swanctl.read(text.content, text.path)
         except Mistakes as found:
             mistakes += found.found
     named, zones = None, []
@@ -130,4 +141,4 @@ def read(device: str, texts: dict[str, Text], before: Reading | None = None) -> 
             mistakes += [
                 msgspec.structs.replace(m, file=texts[m.file].path if m.file in texts else m.file) for m in found.found
             ]
-    return Reading(device, texts, ruleset, config, tuple(units), named, tuple(zones), tuple(mistakes))
+    return Reading(device, texts, ruleset, config, tuple(units), netdevs, keys, named, tuple(zones), tuple(mistakes))
