@@ -12,6 +12,7 @@ from monitoring.checks import (
     backup,
     copies,
     database,
+    encryption,
     entrance,
     flows,
     names,
@@ -37,6 +38,7 @@ BY_AGENT: dict[str, Callable[[Look, Crew], Found]] = {
 }
 BY_QUESTION: dict[str, Callable[[Look], Found]] = {
     "routing": routing.run,
+    "encryption": encryption.run,
     "rules": rules.run,
     "databases": database.run,
     "flows": flows.run,
@@ -54,6 +56,7 @@ CHECKS = {
     "copies": (copies.CHECK,),
     "time": (time.CHECK,),
     "routing": (routing.SESSION, routing.PREFIX),
+    "encryption": (encryption.CHECK,),
     "rules": (rules.CHECK,),
     "databases": (database.CHECK,),
     "flows": (flows.CHECK,),

@@ -23,7 +23,8 @@ def files(intent: Intent, *, lab: bool) -> list[File]:
     if not ports:
         return []
     conf = fill("strongswan/swanctl.conf.j2", ports=ports, lab=lab)
-    found = [File("/etc/swanctl/conf.d/lines.conf", conf, ROLE, mode="0600", unit=UNIT)]
+    # A reload does not start again what a wrong secret ended.
+    found = [File("/etc/swanctl/conf.d/lines.conf", conf, ROLE, mode="0600", unit=UNIT, action="restart")]
     for port in ports:
         for kind, target in (("netdev", f"10-{port.name}.netdev"), ("network", f"10-{port.tunnel.below}.network")):  # type: ignore[union-attr]
             text = fill(f"strongswan/line.{kind}.j2", port=port, tunnel=port.tunnel, lab=lab)
