@@ -101,7 +101,9 @@ def _unprotected(network: Network, link: Link) -> Iterator[Mistake]:
     """The ends of a line that cannot encrypt it as its row asks."""
     made = [network.known_devices[name] for name in (link.a, link.b) if name in network.known_devices]
     if len({device.dialect in VENDORS for device in made}) > 1:
-        what = f"{link.a} ({made[0].dialect}) and {link.b} ({made[1].dialect}) build tunnels of two kinds, GRE and VXLAN"
+        what = (
+            f"{link.a} ({made[0].dialect}) and {link.b} ({made[1].dialect}) build tunnels of two kinds, GRE and VXLAN"
+        )
         cure = "Give both its ends a vendor's model, or neither. Or leave it out: `suite: none`."
         yield _mistake(_asking(network, link), "JB2190", link.id, what, cure)
         return

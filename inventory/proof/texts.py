@@ -66,7 +66,16 @@ class _Tree(msgspec.Struct):
 
 
 _TREE = msgspec.json.Decoder(_Tree)
-_READ = (*WHOLE, "/etc/nftables", "/etc/frr/frr.conf", "/etc/systemd/network/", "/etc/swanctl/", "/etc/strongswan.d/", "/etc/bind/", "/var/lib/bind/")
+_READ = (
+    *WHOLE,
+    "/etc/nftables",
+    "/etc/frr/frr.conf",
+    "/etc/systemd/network/",
+    "/etc/swanctl/",
+    "/etc/strongswan.d/",
+    "/etc/bind/",
+    "/var/lib/bind/",
+)
 
 
 def read(device: str, texts: dict[str, Text], before: Reading | None = None) -> Reading:

@@ -104,7 +104,9 @@ def judge(look: Look, end: End, state: State) -> Record:
     network, link, item = look.network, end.link, end.interface
     near, far = underlay.end(item.v4).outer, underlay.end(item.peer4).outer
     lower = network.devices[link.b]
-    subject = Subject(network.sites[lower.site].region, lower.site, device=end.device.name, peer=item.peer, service=link.id)
+    subject = Subject(
+        network.sites[lower.site].region, lower.site, device=end.device.name, peer=item.peer, service=link.id
+    )
     up = [each for each in state.standing if each.name == item.name and each.child == "INSTALLED"]
     age = min((each.age_seconds for each in up), default=-1)
     if state.why:

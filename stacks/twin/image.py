@@ -57,7 +57,9 @@ PACKAGES = (
     "python3-apt",
     "python3-psycopg2",
     "sudo",
-    "charon-systemd", "libcharon-extra-plugins", "strongswan-swanctl",  # fmt: skip
+    "charon-systemd",
+    "libcharon-extra-plugins",
+    "strongswan-swanctl",  # fmt: skip
     "tcpdump",
     "traceroute",
 )
