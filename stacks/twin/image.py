@@ -33,6 +33,7 @@ PACKAGES = (
     "acl",
     "bind9",
     "bind9-dnsutils",
+    "charon-systemd",
     "check-pgbackrest",
     "chrony",
     "curl",
@@ -42,6 +43,7 @@ PACKAGES = (
     "iperf3",
     "iproute2",
     "iputils-ping",
+    "libcharon-extra-plugins",
     "netcat-openbsd",
     "nftables",
     "nginx",
@@ -56,10 +58,8 @@ PACKAGES = (
     "python3",
     "python3-apt",
     "python3-psycopg2",
+    "strongswan-swanctl",
     "sudo",
-    "charon-systemd",
-    "libcharon-extra-plugins",
-    "strongswan-swanctl",  # fmt: skip
     "tcpdump",
     "traceroute",
 )
