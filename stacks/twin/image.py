@@ -44,6 +44,7 @@ PACKAGES = (
     "iproute2",
     "iputils-ping",
     "libcharon-extra-plugins",
+    "libstrongswan-standard-plugins",
     "netcat-openbsd",
     "nftables",
     "nginx",
