@@ -14,7 +14,9 @@ import msgspec
 from inventory import ends
 from inventory.ends import OPENER, WHO, Dual
 from inventory.pairing import pairing
+from ip_plan import underlay
 from ip_plan.network import TRANSIT, Device, Flow, Network, Relation, Site
+from ip_plan.underlay import End
 
 BASE = {
     "base:neighbours": "IPv6 neighbour discovery on the segment itself (RFC 4861)",
@@ -75,6 +77,14 @@ class Peer(msgspec.Struct, frozen=True):
     v6: str
 
 
+class Below(msgspec.Struct, frozen=True):
+    """The port below an encrypted line, and the two ends of what goes through it."""
+
+    port: str
+    own: End
+    other: End
+
+
 class Filter(msgspec.Struct, frozen=True):
     """The filter of one device. A router's forwards everything but the management path."""
 
@@ -91,6 +101,8 @@ class Filter(msgspec.Struct, frozen=True):
     """(line down, line up, prefixes behind the line down)."""
     peers: tuple[Peer, ...] = ()
     """Of a firewall in a pair."""
+    below: tuple[Below, ...] = ()
+    """Of the lines that a Debian encrypts."""
 
 
 NOBODY = Dual()
@@ -184,6 +196,7 @@ def filtering(network: Network, device: Device) -> Filter | None:
         rules=rules.rules,
         through=_through(network, device, site),
         peers=tuple(Peer(share.interface, share.peer4, share.peer_link) for share in pair.shares) if pair else (),
+        below=() if device.numbers else tuple(_below(network, device)),
     )
 
 
@@ -331,6 +344,12 @@ def _made(ways: _Ways, found: Sequence[Dual]) -> _Rules:
         tuple(dict.fromkeys(rules)),
         tuple((name, family, end) for name, (family, end) in sorted(sets.items())),
     )
+
+
+def _below(network: Network, device: Device) -> Iterator[Below]:
+    for each in device.interfaces:
+        if each.link in network.links and network.links[each.link].suite:
+            yield Below(underlay.below(each.name), underlay.end(each.v4), underlay.end(each.peer4))
 
 
 def _through(network: Network, device: Device, site: Site) -> tuple[tuple[str, str, Dual], ...]:

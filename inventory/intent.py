@@ -12,7 +12,7 @@ from inventory.models import VENDORS
 from inventory.pairing import Pair, link_local, pairing
 from inventory.routing import Routing, routing
 from inventory.switching import Switching, switching
-from ip_plan import partners, queries
+from ip_plan import partners, queries, underlay
 from ip_plan.holding import Holding, holding
 from ip_plan.network import TRANSIT, Device, Flow, Interface, Network, Protection, Service, Site, Suite
 from ip_plan.partners import Boxes, End, Front
@@ -33,6 +33,11 @@ class Tunnel(msgspec.Struct, frozen=True):
     """That of the other end."""
     secret: str
     """Name of the secret that both ends share."""
+    own: underlay.End = underlay.End("", "")
+    """Below the tunnel of a Debian, at this end."""
+    other: underlay.End = underlay.End("", "")
+    network: int = 0
+    """Of the VXLAN that such a tunnel is."""
 
 
 class Port(msgspec.Struct, frozen=True):
@@ -255,7 +260,8 @@ def _ports(network: Network, device: Device, site: Site, carried: tuple[Service,
             found.append(Port(interface.name, Dual((f"{bare(interface.v4)}/32",), own)))
             continue
         if device.role != "host" or zone is None:
-            found.append(Port(interface.name, addresses, beside))
+            port = Port(interface.name, addresses, beside, tunnel=_tunnel(network, interface))
+            found.append(port)
             continue
         services = Dual(
             tuple(f"{service.v4}/32" for service in carried), tuple(f"{service.v6}/128" for service in carried)
@@ -268,7 +274,9 @@ def _tunnel(network: Network, interface: Interface) -> Tunnel | None:
     link = network.links.get(interface.link)
     if link is None or not link.suite:
         return None
-    return Tunnel(link.suite, f"u{interface.name[1:]}", interface.v4, interface.peer4, link.secret)
+    own, other = underlay.end(interface.v4), underlay.end(interface.peer4)
+    below, number = underlay.below(interface.name), underlay.network_id(interface.v4)
+    return Tunnel(link.suite, below, interface.v4, interface.peer4, link.secret, own, other, number)
 
 
 def _beside(network: Network, device: Device, name: str) -> Dual:

@@ -17,6 +17,8 @@ from ip_plan.network import Choice, Device, Encrypted, Interface, Link, Network,
 
 VENDORS = ("vrp", "comware", "iosxe")
 """Dialects whose devices get one configuration file each, from the model's port table."""
+DEBIAN_SUITES: tuple[Suite, ...] = ("aes256",)
+"""What strongSwan 5.9 encrypts lines with: it has no GM/T 0022."""
 USUAL = ("frr", "debian12")
 """What a device is when the plan says nothing: all that a twin runs."""
 VLANS = 4094
@@ -121,11 +123,19 @@ def check(network: Network, *, lab: bool) -> list[Mistake]:
 
 def _unprotected(network: Network, link: Link) -> Iterator[Mistake]:
     """The ends of a line that cannot encrypt it as its row asks."""
+    made = [network.known_devices[name] for name in (link.a, link.b) if name in network.known_devices]
+    if len({device.dialect in VENDORS for device in made}) > 1:
+        what = (
+            f"{link.a} ({made[0].dialect}) and {link.b} ({made[1].dialect}) build tunnels of two kinds, GRE and VXLAN"
+        )
+        cure = "Give both its ends a vendor's model, or neither. Or leave it out: `suite: none`."
+        yield _mistake(_asking(network, link), "JB2190", link.id, what, cure)
+        return
     for name in (link.a, link.b):
         device = network.known_devices.get(name)
         if device is None:
             continue  # another province's: said where that is read
-        able = models(device.dialect)[device.model].suites if device.dialect in VENDORS else ()
+        able = models(device.dialect)[device.model].suites if device.dialect in VENDORS else DEBIAN_SUITES
         if link.suite not in able:
             what = f"{name} ({device.dialect} on {device.model}) cannot encrypt it with {link.suite}"
             cure = f"Give the line one of: {', '.join(able)}." if able else "Give both its ends a vendor's model."

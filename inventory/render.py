@@ -39,6 +39,7 @@ from inventory.dialects import (
     postgresql,
     prometheus,
     query,
+    strongswan,
     vrp,
 )
 from inventory.dns import Serials, Server
@@ -119,6 +120,7 @@ def of(intended: Intent, serials: Serials, *, lab: bool) -> Rendered:
         *frr.files(intended),
         *nftables.files(intended),
         *keepalived.files(intended),
+        *strongswan.files(intended, lab=lab),
         *chrony.files(intended, lab=lab),
         *bind.files(intended, serials),
         *postgresql.files(intended, lab=lab),

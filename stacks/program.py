@@ -161,6 +161,7 @@ def _host(network: Network, site: Site, device: Device, wanted: set[str]) -> Hos
         duties=device.duties,
         services=tuple(f"{each.zone}/{each.name} {each.v4} {each.v6}" for each in services),
         data=build.holds_data(device),
+        tun=build.shielded(network, device),
         handles=site.handles if device.zone == "production" and "database" in device.duties else (),
         serves=serves,
         whole_province=whole,

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from inventory.proof import frr, interval, pairs, routes, shielding, switches
+from inventory.proof import frr, interval, pairs, routes, shielding, switches, tunnelling
 from inventory.proof.decide import World
 from inventory.proof.finding import Finding, Place
 from inventory.proof.routes import Address, Key, Path
 from inventory.proof.texts import Reading
+from ip_plan import underlay
 from ip_plan.network import Device, Site
 from ip_plan.network import Interface as Port
 
@@ -35,7 +36,10 @@ def own(world: World, device: Device, reading: Reading, others: Mapping[str, Rea
         _static_needs(world, device, config, wrong)
         _ospf(device, config, others, _paired(world, device), wrong)
         _neighbours(world, device, config, others, wrong)
-        shielding.check(world.network, device, config, reading.nftables, wrong)
+        if device.numbers:
+            shielding.check(world.network, device, config, reading.nftables, wrong)
+        else:
+            tunnelling.check(world.network, device, reading, wrong)
         switches.tags(world.network, device, config, wrong)
         if reading.switching is not None:
             wrong("JB2508", config.file, 1, "it has VLANs, and is no switch", "Delete them.")
@@ -64,6 +68,10 @@ def _addresses(world: World, device: Device, reading: Reading, wrong: Wrong) -> 
                 if service.device == device.name:
                     texts |= {f"{service.v4}/32", f"{service.v6}/128"}
         expected[item.name] = {spelled(text) for text in texts if text}
+        link = world.network.links.get(item.link)
+        if link is not None and link.suite and not device.numbers:
+            end = underlay.end(item.v4)
+            expected[underlay.below(item.name)] = {spelled(f"{end.outer}/127"), spelled(f"{end.inner}/128")}
     if device.loopback4:
         own = (f"{device.loopback4}/32", f"{device.loopback6}/128", *_beside(world, device.name, "lo"))
         expected["lo"] = {spelled(text) for text in own}

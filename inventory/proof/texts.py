@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from ground.mistake import Mistake, Mistakes
-from inventory.proof import comware, frr, iosxe, keepalived, networkd, nftables, vrp, zonefile
+from inventory.proof import comware, frr, iosxe, keepalived, networkd, nftables, swanctl, vrp, zonefile
 from inventory.proof.sockets import Switch
 
 WHOLE = {"/vrpcfg.cfg": vrp.read, "/startup.cfg": comware.read, "/startup-config": iosxe.read}
@@ -30,6 +30,9 @@ class Reading(msgspec.Struct, frozen=True):
     nftables: nftables.Ruleset | None = None
     frr: frr.Config | None = None
     units: tuple[networkd.Unit, ...] = ()
+    netdevs: dict[str, tuple[str, tuple[networkd.Line, ...]]] = {}
+    """Interface that a unit makes → (file, its lines)."""
+    swanctl: swanctl.Config | None = None
     named: zonefile.Named | None = None
     zones: tuple[tuple[zonefile.NamedZone, zonefile.Zonefile], ...] = ()
     switching: Switch | None = None
@@ -72,6 +75,8 @@ _READ = (
     "/etc/frr/frr.conf",
     "/etc/systemd/network/",
     "/etc/keepalived/",
+    "/etc/swanctl/",
+    "/etc/strongswan.d/",
     "/etc/bind/",
     "/var/lib/bind/",
 )
@@ -86,6 +91,8 @@ def read(device: str, texts: dict[str, Text], before: Reading | None = None) -> 
 
     ruleset = config = switch = pair = None
     units: list[networkd.Unit] = []
+    netdevs: dict[str, tuple[str, tuple[networkd.Line, ...]]] = {}
+    keys = None
     for target, text in sorted(texts.items()):
         path = PurePosixPath(target)
         try:
@@ -105,6 +112,12 @@ def read(device: str, texts: dict[str, Text], before: Reading | None = None) -> 
                 pair = before.pair if before and same(target) else keepalived.read(text.content, text.path)
             elif path.suffix == ".network":
                 units.append(networkd.read(text.content, text.path))
+            elif path.suffix == ".netdev":
+                said = networkd.lines(text.content, text.path)
+                name = next((each.value for each in said if (each.section, each.key) == ("NetDev", "Name")), "")
+                netdevs[name] = (text.path, said)
+            elif path.parts[:3] == ("/", "etc", "swanctl"):
+                keys = swanctl.read(text.content, text.path)
         except Mistakes as found:
             mistakes += found.found
     named, zones = None, []
@@ -144,5 +157,5 @@ def read(device: str, texts: dict[str, Text], before: Reading | None = None) -> 
                 msgspec.structs.replace(m, file=texts[m.file].path if m.file in texts else m.file) for m in found.found
             ]
     return Reading(
-        device, texts, ruleset, config, tuple(units), named, tuple(zones), switch, pair, tuple(mistakes)
+        device, texts, ruleset, config, tuple(units), netdevs, keys, named, tuple(zones), switch, pair, tuple(mistakes)
     )

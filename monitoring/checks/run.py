@@ -12,6 +12,7 @@ from monitoring.checks import (
     backup,
     copies,
     database,
+    encryption,
     entrance,
     flows,
     names,
@@ -40,6 +41,7 @@ BY_AGENT: dict[str, Callable[[Look, Crew], Found]] = {
 }
 BY_QUESTION: dict[str, Callable[[Look], Found]] = {
     "routing": routing.run,
+    "encryption": encryption.run,
     "pairs": pairs.run,
     "roles": roles.run,
     "rules": rules.run,
@@ -60,6 +62,7 @@ CHECKS = {
     "copies": (copies.CHECK,),
     "time": (time.CHECK,),
     "routing": (routing.SESSION, routing.PREFIX),
+    "encryption": (encryption.CHECK,),
     "pairs": (pairs.CHECK,),
     "roles": (roles.CHECK,),
     "rules": (rules.CHECK,),

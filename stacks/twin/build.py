@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from ip_plan import network as networks
+from ip_plan import underlay
 from ip_plan.network import Device, Network
 from stacks.twin.topology import Lab, Link, Node, Port, Segment
 
@@ -14,7 +16,10 @@ def lab(network: Network, name: str) -> Lab:
     running = {device.name for device in devices}
     return Lab(
         name=name,
-        nodes=tuple(map(node, sorted(devices, key=lambda device: (device.role == "host", device.name)))),
+        nodes=tuple(
+            node(device, shielded(network, device))
+            for device in sorted(devices, key=lambda device: (device.role == "host", device.name))
+        ),
         links=links(network, running),
         segments=segments(network, running),
     )
@@ -25,9 +30,14 @@ def nodes(network: Network) -> list[Device]:
     return [each for site in network.running() for each in network.devices_of(site) if each.role != "switch"]
 
 
-def node(device: Device) -> Node:
-    """The device as a node."""
-    return Node(device.name, disk=holds_data(device))
+def node(device: Device, tun: bool = False) -> Node:
+    """The device as a node. `tun`: it encrypts lines, in user space."""
+    return Node(device.name, disk=holds_data(device), tun=tun)
+
+
+def shielded(network: Network, device: Device) -> bool:
+    """Whether the device has a line that is encrypted."""
+    return any(each.link in network.links and network.links[each.link].suite for each in device.interfaces)
 
 
 def holds_data(device: Device) -> bool:
@@ -38,10 +48,15 @@ def holds_data(device: Device) -> bool:
 def links(network: Network, devices: Collection[str]) -> tuple[Link, ...]:
     """The links whose ends are both among `devices`."""
     return tuple(
-        Link(link.id, Port(link.a, link.a_interface), Port(link.b, link.b_interface))
+        Link(link.id, Port(link.a, _port(link, link.a_interface)), Port(link.b, _port(link, link.b_interface)))
         for link in sorted(network.links.values(), key=lambda link: link.id)
         if link.a in devices and link.b in devices
     )
+
+
+def _port(link: networks.Link, name: str) -> str:
+    """What the cable goes into: below an encrypted line, whose interface is a tunnel."""
+    return underlay.below(name) if link.suite else name
 
 
 def segments(network: Network, devices: Collection[str]) -> tuple[Segment, ...]:

@@ -16,6 +16,7 @@ import yaml
 
 from inventory import proof as proofs
 from inventory import render
+from ip_plan import underlay
 from ip_plan.compile import compiled
 from stacks.twin import build as builds
 from stacks.twin import cgroups, node, program
@@ -68,6 +69,7 @@ def test_a_cut_of_a_plan_for_other_regions_runs(plan: Path, tmp_path: Path) -> N
         assert until(90, lambda: not _wrong(pilot, "copies")), _wrong(pilot, "copies")
         assert not _wrong(pilot, "zones", "reach", "names")
         if plan == PINNED:
+            _protected(pilot)
             assert pilot.network.regions["640300"].blocks4 == ("10.1.0.0/18",)
             text = (pilot.build / "640000-r1" / "files" / "etc/frr/frr.conf").read_text()
             assert "permit 10.1.0.0/18" in text
@@ -123,6 +125,38 @@ def _active(pilot: Pilot) -> str:
     (record,) = pilot.check(["pairs"])
     assert (record.result == "pass") == ("stands by" in record.reason), record
     return record.reason
+
+
+CLEAR = "not (ip6 and udp and (port 500 or port 4500)) and not (icmp6 and (ip6[40] == 135 or ip6[40] == 136))"
+"""All but keys, encrypted packets and neighbours."""
+
+
+def _protected(pilot: Pilot) -> None:
+    """The city's two lines are encrypted: nothing else leaves by their ports, with charon and without."""
+    link = pilot.network.links["640000-r1~640300-r1"]
+    city, port = link.b, underlay.below(link.b_interface)
+    assert until(60, lambda: not _wrong(pilot, "encryption")), _wrong(pilot, "encryption")
+    # BGP and BFD of both families are on their way all the time.
+    clear, sealed = _seen(pilot, city, port, CLEAR), _seen(pilot, city, port, "udp port 4500")
+    assert not clear and sealed, (clear, sealed)
+    # Without charon the lines carry nothing; what wants to leave does not leave in the clear.
+    pilot.ask(city, "systemctl stop strongswan")
+    assert not _seen(pilot, city, port, CLEAR)
+    assert until(20, lambda: len(_wrong(pilot, "bgp.session")) >= 4)
+    assert any("no protection" in str(each[3]) for each in _wrong(pilot, "encryption"))
+    file = "/etc/swanctl/conf.d/lines.conf"
+    pilot.ask(city, f"cp -p {file} /root/kept && sed -i 's/secret = .*/secret = other/' {file}")
+    pilot.ask(city, "systemctl start strongswan")
+    assert until(20, lambda: any("different secrets line/" in str(each[3]) for each in _wrong(pilot, "encryption")))
+    pilot.ask(city, f"cp -p /root/kept {file} && systemctl restart strongswan")
+    assert until(60, lambda: not _wrong(pilot, "encryption", "routing")), _wrong(pilot, "encryption", "routing")
+    pilot.ask(city, "systemctl kill -s KILL strongswan")
+    assert until(60, lambda: not _wrong(pilot, "encryption", "routing")), _wrong(pilot, "encryption", "routing")
+
+
+def _seen(pilot: Pilot, device: str, port: str, what: str) -> list[str]:
+    """What leaves and comes in by a port in a second and a half."""
+    return pilot.ask(device, f"timeout 1.5 tcpdump -lnn -i {port} '{what}' 2>/dev/null").out.split()
 
 
 def _wrong(pilot: Pilot, *only: str) -> list[tuple[object, ...]]:

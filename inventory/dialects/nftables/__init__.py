@@ -5,8 +5,9 @@ from __future__ import annotations
 from inventory.dialects.template import Word, fill_alike
 from inventory.ends import Dual
 from inventory.file import File
-from inventory.filtering import Filter, Guard, Peer, Rule
+from inventory.filtering import Below, Filter, Guard, Peer, Rule
 from inventory.intent import Intent
+from ip_plan.underlay import End
 
 WIDTH = 100
 """Characters of set elements on one line."""
@@ -34,6 +35,8 @@ def text(filter: Filter, name: str) -> str:
         words += (down, up, *prefixes.v4, *prefixes.v6)
     for peer in filter.peers:
         words += (peer.interface, peer.v4, peer.v6)
+    for each in filter.below:
+        words += (each.port, each.own.outer, each.own.inner, each.other.outer, each.other.inner)
     shape = (
         filter.forwards,
         len(filter.lines),
@@ -43,6 +46,7 @@ def text(filter: Filter, name: str) -> str:
         tuple([(len(prefixes.v4), len(prefixes.v6)) for _, _, prefixes in filter.through]),
         len(filter.peers),
         filter.rules,
+        len(filter.below),
     )
     return fill_alike("nftables/nftables.conf.j2", _values, shape, words)
 
@@ -57,6 +61,7 @@ def _values(
     through: tuple[tuple[int, int], ...],
     peers: int,
     rules: tuple[Rule, ...],
+    below: int,
 ) -> dict[str, object]:
     def some(count: int) -> tuple[str, ...]:
         return tuple(word() for _ in range(count))
@@ -66,10 +71,11 @@ def _values(
     elements = [(name, family, some(count)) for name, family, count in sets]
     carried = tuple((word(), word(), Dual(some(v4), some(v6))) for v4, v6 in through)
     beside = tuple(Peer(word(), word(), word()) for _ in range(peers))
+    ports = tuple(Below(word(), End(word(), word()), End(word(), word())) for _ in range(below))
     chains: dict[str, list[str]] = {"input": [], "forward": []}
     for rule in rules:
         chains[rule.chain].append(line(rule))
-    filter = Filter(forwards, wires, cables, guarded, (), (), carried, beside)
+    filter = Filter(forwards, wires, cables, guarded, (), (), carried, beside, ports)
     return {"filter": filter, "name": name, "sets": elements, "chains": chains}
 
 

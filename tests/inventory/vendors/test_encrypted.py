@@ -326,7 +326,11 @@ def test_a_line_that_nobody_asked_to_encrypt_is_named(sure: Sure) -> None:
 @pytest.mark.parametrize(
     ("devices", "rows", "said"),
     [
-        ([], [{"region": "640121", "suite": "aes256"}], {"640100-r1 (frr on debian12)", "640121-r1 (frr on debian12)"}),
+        ([], [{"region": "640121", "suite": "aes256"}], set()),
+        ([], [{"region": "640121", "suite": "sm4"}], {"640100-r1 (frr on debian12)", "640121-r1 (frr on debian12)"}),
+        # A Debian's tunnel is another than a vendor's.
+        (plans.ROWS["iosxe"][1:], [{"region": "640121", "suite": "aes256"}],
+         {"640100-r1 (frr) and 640121-r1 (iosxe) build tunnels of two kinds, GRE and VXLAN"}),
         (plans.ROWS["iosxe"], [{"region": "640121", "suite": "sm4"}],
          {"640100-r1 (iosxe on c8300-1n1s-6t)", "640121-r1 (iosxe on c8300-1n1s-6t)"}),
         (MIXED, [{"level": "township", "region": "640121100", "suite": "sm4"}], {"640121100-r1 (iosxe on c8300-1n1s-6t)"}),

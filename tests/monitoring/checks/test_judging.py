@@ -16,7 +16,7 @@ from ground.mistake import Mistakes
 from ground.record import Record
 from ground.remote import Answer, Session
 from ip_plan.network import Device, Interface, Link, Network, Site
-from monitoring.checks import backup, copies, database, exchange, names, reach, routing, run, services, time
+from monitoring.checks import backup, copies, database, encryption, exchange, names, reach, routing, run, services, time
 from monitoring.checks.crew import Reply
 from monitoring.checks.look import Look
 from tests.monitoring.checks import sample
@@ -440,10 +440,11 @@ def test_where_nothing_can_be_reached_nothing_passes() -> None:
         r for r in records if r.result not in ("not-observed", "error")
     ]
     asked = {one for ids in run.CHECKS.values() for one in ids}
-    # No body outside has a box in this sample, no terminal asks, and no two name servers are one above the other.
+    # No body outside has a box in this sample, no terminal asks, no line is encrypted, and no two name servers are one above the other.
     assert {record.check for record in records} == asked - {
         *run.CHECKS["partners"],
         *run.CHECKS["queries"],
         copies.CHECK,
+        encryption.CHECK,
     }
     assert all(record.expected > 0 and record.seen == 0 for record in records)
