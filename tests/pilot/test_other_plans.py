@@ -7,6 +7,7 @@ import itertools
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,6 +90,7 @@ def _changes_over(pilot: Pilot) -> None:
         for family, text in ((4, item.v4), (6, item.v6))
     ]
     try:
+        time.sleep(2)
         lose_power(pilot, first.name)
         assert until(30, lambda: f"{second.name} is active" in _active(pilot)), _active(pilot)
         # What is asked of the one that is off has no answer; everything else passes through the other.
