@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
-from ip_plan import partners
+from ip_plan import partners, queries
 from ip_plan.holding import holding
 from ip_plan.network import Device, Network
 from ip_plan.partners import Boxes, End, Front
@@ -77,6 +77,20 @@ def firewall(network: Network, device: Device) -> Iterator[Claim]:
     if device.role in ROUTING:
         yield from (Package("nftables"), Unit("nftables.service"))
         yield Owned("/etc/nftables.conf", "root", 0o755)
+
+
+def pair(network: Network, device: Device) -> Iterator[Claim]:
+    """keepalived, on a firewall that shares its gateways."""
+    if device in network.pair(device.site):
+        yield from (Package("keepalived"), Unit("keepalived.service"))
+        yield Owned("/etc/keepalived/keepalived.conf", "root", 0o644)
+
+
+def tunnels(network: Network, device: Device) -> Iterator[Claim]:
+    """strongSwan and its secrets, on what encrypts a line."""
+    if any(each.link in network.links and network.links[each.link].suite for each in device.interfaces):
+        yield from (Package("charon-systemd"), Package("strongswan-swanctl"), Unit("strongswan.service"))
+        yield Owned("/etc/swanctl/conf.d/lines.conf", "root", 0o600)
 
 
 def names(network: Network, device: Device) -> Iterator[Claim]:
@@ -159,6 +173,22 @@ def desk(network: Network, device: Device) -> Iterator[Claim]:
         yield Owned("/var/lib/jinbao-desk", kept.user, 0o700)
 
 
+def query(network: Network, device: Device) -> Iterator[Claim]:
+    """nginx and the program behind it, their user, and the key that they show terminals."""
+    kept = queries.queries(network, network.sites[device.site])
+    if kept and kept.device == device.name:
+        yield from (Package("nginx"), Package("python3-psycopg2"), Unit("nginx.service"), Unit("jinbao-query.service"))
+        yield from (User(queries.USER), Owned(f"{JINBAO}/query/server.key", "root", 0o600))
+        yield from _listening([kept.asked])
+
+
+def terminal(network: Network, device: Device) -> Iterator[Claim]:
+    """What a terminal asks with, and the key of its certificate."""
+    if queries.asks(network, device):
+        yield from (Package("curl"), Owned(f"{JINBAO}/terminal/query.conf", "root", 0o644))
+        yield Owned(f"{JINBAO}/terminal/terminal.key", "root", 0o600)
+
+
 def scratch(network: Network, device: Device) -> Iterator[Claim]:
     """What a drill restores with, and into."""
     if "scratch" in device.duties:
@@ -199,6 +229,8 @@ ROLES: dict[str, Callable[[Network, Device], Iterable[Claim]]] = {
     "baseline": baseline,
     "router": router,
     "firewall": firewall,
+    "pair": pair,
+    "tunnels": tunnels,
     "names": names,
     "time": time,
     "exporter": exporter,
@@ -208,6 +240,8 @@ ROLES: dict[str, Callable[[Network, Device], Iterable[Claim]]] = {
     "front": front,
     "intake": intake,
     "desk": desk,
+    "query": query,
+    "terminal": terminal,
     "scratch": scratch,
     "backup": backup,
     "repository": repository,

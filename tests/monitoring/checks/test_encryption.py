@@ -31,7 +31,7 @@ w-640000-2: #2, CONNECTING, IKEv2, 7098b4d69b92df17_i* 0000000000000000_r
   active:  IKE_VENDOR IKE_INIT IKE_NATD IKE_CERT_PRE IKE_AUTH IKE_CERT_POST IKE_CONFIG IKE_AUTH_LIFETIME
 ----
 """
-REFUSED = "tried 1 shared key for 'fd8c:51f7:2e90::a01:5' - 'fd8c:51f7:2e90::a01:4', but MAC mismatched\n"
+REFUSED = "tried 1 shared key for 'fd8c:51f7:2e90::a01:7' - 'fd8c:51f7:2e90::a01:6', but MAC mismatched\n"
 
 
 @pytest.fixture(scope="module")
