@@ -105,6 +105,10 @@ def test_a_line_is_cut_over_and_no_ping_is_lost(running: Pilot) -> None:
     assert until(120, lambda: sessions(pilot)), pilot.ask("640100-r1", "vtysh -c 'show bgp summary'").out
     assert until(60, lambda: carried(pilot, "")), "the drained line carries"
     host = pilot.network.devices["640000-exch1"].interfaces[0]
+    # The other side finds its way back a moment later.
+    for family, text in ((4, host.v4), (6, host.v6)):
+        once = f"ping -{family} -n -c 1 -W 1 {text.partition('/')[0]}"
+        assert until(60, lambda once=once: pilot.ask("640100-exch1", once).ok), once
     pings: list[Any] = [
         pilot.on("640100-exch1", f"ping -{family} -n -i 0.05 -c 12000 {text.partition('/')[0]}")
         for family, text in ((4, host.v4), (6, host.v6))
