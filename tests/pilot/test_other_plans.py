@@ -60,7 +60,9 @@ def running(plan: Path, folder: Path) -> Iterator[Pilot]:
 
 
 @pytest.mark.parametrize(
-    "plan", [CHONGQING, pytest.param(HUBEI, marks=pytest.mark.long), PINNED], ids=lambda path: path.name
+    "plan",
+    [pytest.param(CHONGQING, marks=pytest.mark.long), pytest.param(HUBEI, marks=pytest.mark.long), PINNED],
+    ids=lambda path: path.name,
 )
 def test_a_cut_of_a_plan_for_other_regions_runs(plan: Path, tmp_path: Path) -> None:
     with running(plan, tmp_path) as pilot:
