@@ -1,6 +1,7 @@
 """What holds for every test: nothing is skipped, a folder's labs run one after the other, the long ones run when they are asked for."""
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -13,6 +14,9 @@ LABS = {"backup", "full", "pilot", "playbooks", "stacks", "twin"}
 # bench/ is run by `./run bench`; full/, and what is marked as long elsewhere, by `./run test --full`.
 FULL = os.environ.get("JINBAO_FULL") == "1"
 collect_ignore = ["bench"] + ([] if FULL else ["full"])
+
+# Programs started in the background ignore Ctrl-C, and so does all that they start: tests that send it need it heard.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
