@@ -269,8 +269,9 @@ def _guarded(draft: _Draft) -> tuple[list[tuple[str, str]], list[tuple[str, str]
 def order(steps: Sequence[Step]) -> list[Step]:
     """The steps in an order in which each finds what it needs.
 
-    Where values that exist only once change places, one of them is taken away first. Steps that wait for each other for
-    another reason come last, as they stand: the simulated apply then says what the device would say.
+    Where values that exist only once change places, one of them is taken away first. Where what is used goes so that it can
+    come back, and its users wait for that, it goes first. Steps that wait for each other for another reason come last, as
+    they stand: the simulated apply then says what the device would say.
     """
     todo = list(steps)
     while True:
@@ -282,12 +283,30 @@ def order(steps: Sequence[Step]) -> list[Step]:
         waiting = sorted(set(range(len(todo))) - set(ordered))
         number = next((one for one in waiting if todo[one].undo and todo[one].frees), None)
         if number is None:
-            return [todo[one] for one in [*ordered, *waiting]]
+            number = next((one for one in waiting if _circular(todo, before, one)), None)
+            if number is None:
+                return [todo[one] for one in [*ordered, *waiting]]
+            todo[number].takes = ()
+            continue
         step = todo[number]
         mark = f"\n{number}"
         todo.append(Step(step.path, step.undo, MAKE, lets=step.lets, takes=step.takes, frees=(*step.frees, mark)))
         step.undo, step.frees, step.lets, step.takes = "", (), (), ()
         step.claims = (*step.claims, mark)
+
+
+def _circular(steps: Sequence[Step], before: Sequence[set[int]], number: int) -> bool:
+    """Whether a step takes what others let go only after it."""
+    taken, seen = set(steps[number].takes), set[int]()
+    ahead = [one for one in before[number] if taken.intersection(steps[one].lets)]
+    while ahead:
+        one = ahead.pop()
+        if one == number:
+            return True
+        if one not in seen:
+            seen.add(one)
+            ahead += before[one]
+    return False
 
 
 def _edges(steps: Sequence[Step]) -> list[set[int]]:
