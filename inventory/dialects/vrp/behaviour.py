@@ -83,7 +83,7 @@ _SWITCH = (
     takes("interface", "port trunk allow-pass vlan 1", "undo port trunk allow-pass vlan 1", needs=TRUNK),
     Effect("interface", "undo port trunk allow-pass vlan 1", needs=TRUNK),
     *switch("interface", r"port trunk allow-pass vlan (\d+)", needs=TRUNK),
-    *switch("interface", "stp edged-port enable"),
+    *sets("interface", "stp edged-port", "enable"),
     *sets("interface", "mode", "lacp"),
     # A port that is told what it carries becomes no member.
     Effect("interface", r"eth-trunk (\d+)", passed=("port", ""), needs=(r"interface Eth-Trunk\1",)),

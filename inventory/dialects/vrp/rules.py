@@ -79,7 +79,7 @@ _SWITCH = (
     ),
     line("port trunk allow-pass vlan {vlan}", at="interface", of="link of {interface}", uses=("vlan {vlan}",)),
     line("undo port trunk allow-pass vlan 1", "port trunk allow-pass vlan 1", at="interface", of="link of {interface}"),
-    line("stp edged-port enable", at="interface"),
+    line("stp edged-port enable", "undo stp edged-port", at="interface"),
     line("mode <how>", "undo mode", at="interface"),
     line(
         "eth-trunk <group>",
