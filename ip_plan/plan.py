@@ -14,7 +14,7 @@ import msgspec
 from ground import clock
 from ground.files import sha256
 from ground.mistake import Mistake, Mistakes
-from ip_plan import addressing, divisions, exceptions, regions, schema, source, vlans, zones
+from ip_plan import addressing, divisions, exceptions, regions, schema, source, underlay, vlans, zones
 from ip_plan.folder import SHIPPED, folder_of
 from ip_plan.network import Choice, Encrypted, Flow
 from ip_plan.regions import Region
@@ -268,6 +268,13 @@ def _check(plan: Plan) -> list[Mistake]:
         except ValueError as error:
             cure = "Give the prefix without host bits, e.g. 10.0.0.0/8."
             wrong("addressing.yml", ("supernets", f"ipv{family}"), "JB1203", "supernets", str(error), cure)
+    tunnels = f"{underlay.PREFIX}::/48"
+    if 6 in supernets and addressing.overlap(supernets[6], addressing.parse(tunnels, 6), 6):
+        what = f"{plan.addressing.supernets.ipv6} overlaps {tunnels}, which encrypted lines between Debian devices use below them"
+        cure = (
+            f"Give a prefix outside {tunnels}: one that a registry assigned, or 3fff::/20 (RFC 9637) for a rehearsal."
+        )
+        wrong("addressing.yml", ("supernets", "ipv6"), "JB1213", "supernets", what, cure)
     mistakes += _pins(plan, supernets) + _pairs(plan)
     sixes = plan.addressing.ipv6
     ladder = [

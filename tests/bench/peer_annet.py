@@ -7,9 +7,11 @@ from typing import Any
 
 
 def main() -> None:
-    """Read `[[vendor, before, after], …]`; print how many lines of the second texts went in. What it says of each pair goes to
-    the second file, where one is named: `{changed: [[sign, [section, …], line], …], commands: [line, …]}`, or `{error: …}`."""
+    """Read `[[vendor, before, after, maker and model], …]`, where the last may be empty or left out; print how many lines of the
+    second texts went in. What it says of each pair goes to the second file, where one is named:
+    `{changed: [[sign, [section, …], line], …], commands: [line, …]}`, or `{error: …}`."""
     from annet import rulebook  # type: ignore[import-not-found,unused-ignore]
+    from annet.annlib.netdev.views.hardware import HardwareView  # type: ignore[import-not-found,unused-ignore]
     from annet.hardware import AnnetHardwareProvider, hardware_connector  # type: ignore[import-not-found,unused-ignore]
     from annet.rulebook import rulebook_provider_connector  # type: ignore[import-not-found,unused-ignore]
     from annet.vendors import registry_connector  # type: ignore[import-not-found,unused-ignore]
@@ -19,15 +21,17 @@ def main() -> None:
     vendors = {"vrp": "huawei", "comware": "h3c"}
     said: list[dict[str, Any]] = []
     pairs: list[list[str]] = json.loads(Path(sys.argv[1]).read_text())
-    for dialect, before, after in pairs:
+    for dialect, before, after, *model in pairs:
         hardware = registry_connector.get()[vendors[dialect]].hardware
+        if any(model):
+            hardware = HardwareView(model[0].replace("HUAWEI", "Huawei"))  # it goes by the name as it is written there
         try:
             said.append(_said(hardware, rulebook.get_rulebook(hardware), before, after))
         except Exception as why:  # whatever it is, it is what the peer says of this pair
             said.append({"error": f"{type(why).__name__}: {why}"})
     if sys.argv[2:]:
         Path(sys.argv[2]).write_text(json.dumps(said))
-    print(json.dumps({"units": sum(after.count("\n") for _, _, after in pairs)}))
+    print(json.dumps({"units": sum(after.count("\n") for _, _, after, *_ in pairs)}))
 
 
 def _said(hardware: Any, rules: Any, before: str, after: str) -> dict[str, Any]:

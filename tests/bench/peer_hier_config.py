@@ -8,7 +8,7 @@ from typing import Any
 
 
 def main() -> None:
-    """Read `[[platform, before, after], …]`; print how many lines of the second texts went in. What it says of each pair goes to
+    """Read `[[platform, before, after, …], …]`; print how many lines of the second texts went in. What it says of each pair goes to
     the second file, where one is named: `{changed: [[sign, [section, …], line], …], commands: [line, …]}`, or `{error: …}`."""
     from hier_config.models import Platform  # type: ignore[import-not-found,unused-ignore]
 
@@ -20,14 +20,14 @@ def main() -> None:
     }
     said: list[dict[str, Any]] = []
     pairs: list[list[str]] = json.loads(Path(sys.argv[1]).read_text())
-    for dialect, before, after in pairs:
+    for dialect, before, after, *_ in pairs:
         try:
             said.append(_said(platforms[dialect], before, after))
         except Exception as why:  # whatever it is, it is what the peer says of this pair
             said.append({"error": f"{type(why).__name__}: {why}"})
     if sys.argv[2:]:
         Path(sys.argv[2]).write_text(json.dumps(said))
-    print(json.dumps({"units": sum(after.count("\n") for _, _, after in pairs)}))
+    print(json.dumps({"units": sum(after.count("\n") for _, _, after, *_ in pairs)}))
 
 
 def _said(platform: Any, before: str, after: str) -> dict[str, Any]:

@@ -62,6 +62,10 @@ def _work(*words: str) -> Command:
     return (*WORK, *words)
 
 
+def _switches(*words: str) -> Command:
+    return ("{python}", "-m", "tests.bench.switches", *words)
+
+
 PILOT = (_work("compile", "pilot", "{base}"),)
 NATION = (_work("compile", "national", "{base}"),)
 SMALL, LARGE = 50, 120
@@ -97,6 +101,31 @@ def _remedied(dialect: str, few: int, many: int) -> tuple[Size, ...]:
 
 def _peer(script: str, dialect: str, few: int, many: int) -> tuple[Size, ...]:
     return _drifted(dialect, ("{peers}", f"tests/bench/{script}", "{base}/pair.json"), few, many)
+
+
+def _switched(command: str, *more: Command, dialect: str = "vrp") -> tuple[Size, ...]:
+    """The switches of a province, in one dialect."""
+    return tuple(
+        Size(
+            f"{dialect}, {label}",
+            _switches(*command.split(" ")),
+            (
+                _switches("plan", "{base}/plan", dialect, f"{number}0000"),
+                _work("compile", "{base}/plan", "{base}"),
+                *more,
+            ),
+        )
+        for label, number in (("Ningxia (64)", 64), ("Sichuan (51)", 51))
+    )
+
+
+SWITCHED = _switches("render", "{base}", "{base}/build")
+
+
+def _exchanged(dialect: str, command: Command) -> tuple[Size, ...]:
+    """The second switch of each centre of a province, changed by hand."""
+    (small, large) = _switched("", SWITCHED, _switches("drift", "{base}", dialect), dialect=dialect)
+    return tuple(msgspec.structs.replace(size, command=command) for size in (small, large))
 
 
 def _evidence(command: str, prepare: bool) -> tuple[Size, ...]:
@@ -385,6 +414,18 @@ ROWS: tuple[Row, ...] = (
     Row("remediate-iosxe", "the same for a hub in IOS-XE", "line", _remedied(*IOSXE)),
     Row("remediate-iosxe-hier-config", "the same pair in hier_config: parsed, compared, ordered by weights; nothing applied", "line",
         _peer("peer_hier_config.py", *IOSXE), beside=("remediate-iosxe",)),
+    Row("switches-render", "render the switches of a province, two at each centre and one at each office; fresh files", "device",
+        _switched("render {base} {out}")),
+    Row("switches-prove", "read them back and hold them against the plan", "device", _switched("prove {base}", SWITCHED)),
+    Row("switches-remediate-vrp", "commands for a switch of each centre, shown on the simulated device there and back", "line",
+        _exchanged("vrp", _switches("remedy", "{base}", "vrp")),
+        note="a trunk lost a VLAN, a port is in another zone, a zone has another name"),
+    Row("switches-remediate-vrp-annet", "the same pairs in Annet: parsed, compared, ordered; nothing applied", "line",
+        _exchanged("vrp", ("{peers}", "tests/bench/peer_annet.py", "{base}/pairs.json")), beside=("switches-remediate-vrp",)),
+    Row("switches-remediate-iosxe", "the same in IOS-XE", "line", _exchanged("iosxe", _switches("remedy", "{base}", "iosxe"))),
+    Row("switches-remediate-iosxe-hier-config", "the same pairs in hier_config: parsed, compared, ordered by weights; nothing applied",
+        "line", _exchanged("iosxe", ("{peers}", "tests/bench/peer_hier_config.py", "{base}/pairs.json")),
+        beside=("switches-remediate-iosxe",)),
     Row("evidence-append", "append to the evidence log, 100 records at a time, each time on the disk", "record",
         _evidence("append", False)),
     Row("evidence-verify", "hash the evidence log again from its first line", "record", _evidence("verify", True)),

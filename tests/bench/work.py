@@ -502,7 +502,7 @@ def drift(folder: str, number: str, dialect: str = "frr") -> int:
 
     spokes_plan(folder, number, dialect)
     spokes(folder, f"{folder}/ours")
-    rendered = Path(folder, "ours", "build", "130600-r1", "files", _dialect(dialect).target[1:]).read_text()
+    rendered = Path(folder, "ours", "build", "130600-r1", "files", dialect_of(dialect).target[1:]).read_text()
     running = re.sub("(local-preference|apply local-preference) 100", r"\1 150", rendered)
     lines = running.splitlines(keepends=True)
     listed = [
@@ -524,13 +524,14 @@ def remedy(folder: str, dialect: str = "frr") -> int:
     from inventory import acceptance
 
     running, rendered = (Path(folder, f"{name}.conf").read_text() for name in ("running", "rendered"))
-    found = acceptance.remedy(_dialect(dialect), "130600-r1", running, rendered, "running.conf")
+    found = acceptance.remedy(dialect_of(dialect), "130600-r1", running, rendered, "running.conf")
     if not found.commands or found.mistakes:
         sys.exit(f"no commands: {found.mistakes[:3]}")
     return len(rendered.splitlines())
 
 
-def _dialect(name: str) -> Dialect:
+def dialect_of(name: str) -> Dialect:
+    """A dialect by its name."""
     from importlib import import_module
 
     found: Dialect = import_module(f"inventory.dialects.{name}.running").DIALECT

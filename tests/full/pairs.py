@@ -6,24 +6,41 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, HypothesisProvider
 from msgspec.structs import replace
 
 from inventory.ends import Dual
 from inventory.filtering import Filter
 from inventory.intent import Intent, intent
+from inventory.models import models
 from inventory.routing import Routing, Static
+from inventory.switching import Socket, Switching, Vlan
 from ip_plan.network import Network
 from tests.inventory import test_remedy
-from tests.inventory.vendors import mutate, plans, test_remedies
+from tests.inventory.vendors import mutate, plans, test_remedies, test_switches
 from tests.inventory.vendors.test_readers import WRITERS, filters, routings
 from tests.inventory.vendors.test_readers import intent as made
 
 RANDOM, EDITS, LOST = 12, 40, 2
 """For each vendor: pairs of random intents, one-line edits by hand, times that many lines are lost on each device."""
+
+
+class Repeatable(HypothesisProvider):
+    """Draws that do not depend on which modules are loaded, and which numbers and words stand in them."""
+
+    def _maybe_draw_constant(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+AVAILABLE_PROVIDERS["repeatable"] = f"{__name__}.{Repeatable.__name__}"
+DRAWN = settings(
+    max_examples=RANDOM, deadline=None, database=None, derandomize=True, phases=[Phase.generate], backend="repeatable"
+)
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -33,6 +50,8 @@ class Pair(msgspec.Struct, frozen=True):
     name: str
     before: str
     after: str
+    model: str = ""
+    """What the maker calls the device, where another tool goes by it."""
 
 
 def text(given: Intent) -> str:
@@ -135,6 +154,115 @@ def changed(dialect: str, network: Network) -> Iterator[Pair]:
                 yield Pair(dialect, f"{device} {name} back", after, before)
 
 
+# --- one thing changes at a switch -----------------------------------------------------------------------------------
+
+SWITCH = "640000-sw1"
+ZONE = Vlan(180, "visitors")
+
+
+def _widened(given: Switching, more: int, less: int = 0) -> tuple[Socket, ...]:
+    """Its ports, where what carries several VLANs carries one more, and one less."""
+    return tuple(
+        replace(port, vlans=tuple(sorted({*port.vlans, more} - {less}))) if port.kind != "port" else port
+        for port in given.ports
+    )
+
+
+def _zone(given: Switching) -> Switching:
+    return replace(given, vlans=(*given.vlans, ZONE), ports=_widened(given, ZONE.id))
+
+
+def _place(given: Switching) -> int:
+    """Of the first port of a host, among all."""
+    return next(at for at, port in enumerate(given.ports) if port.kind == "port")
+
+
+def _moved(given: Switching) -> Switching:
+    at = _place(given)
+    (old,) = given.ports[at].vlans
+    other = next(vlan.id for vlan in given.vlans if vlan.id != old)
+    return replace(given, ports=(*given.ports[:at], replace(given.ports[at], vlans=(other,)), *given.ports[at + 1 :]))
+
+
+def _host(given: Switching) -> Switching:
+    free = max(port.number for port in given.ports) + 1
+    return replace(given, ports=(*given.ports, replace(given.ports[_place(given)], name="p-host9", number=free)))
+
+
+def _carried(given: Switching) -> Switching:
+    """The trunk to the firewall loses a zone."""
+    ports = tuple(replace(port, vlans=port.vlans[1:]) if port.kind == "trunk" else port for port in given.ports)
+    return replace(given, ports=ports)
+
+
+def _titled(given: Switching) -> Switching:
+    first, *others = given.vlans
+    return replace(given, vlans=(replace(first, name="works"), *others))
+
+
+def _numbered(given: Switching) -> Switching:
+    """A zone gets another VLAN id, with all that is in it."""
+    old = given.vlans[0].id
+    ports = tuple(
+        replace(port, vlans=tuple(sorted(ZONE.id if vlan == old else vlan for vlan in port.vlans)))
+        for port in given.ports
+    )
+    vlans = (replace(given.vlans[0], id=ZONE.id), *given.vlans[1:])
+    return replace(given, vlans=tuple(sorted(vlans, key=lambda vlan: vlan.id)), ports=ports)
+
+
+def _alone(given: Switching) -> Switching:
+    return replace(given, ports=tuple(port for port in given.ports if port.kind != "aggregate"))
+
+
+SWITCHED: dict[str, Callable[[Switching], Switching]] = {
+    "zone": _zone, "port-moved": _moved, "host": _host, "trunk": _carried, "zone-renamed": _titled, "vlan-id": _numbered,
+    "aggregate": _alone, "root": lambda given: replace(given, priority=8192),
+}  # fmt: skip
+"""What changes at a switch → what it does after it; each is compared both ways."""
+
+
+def switched(dialect: str, place: Path) -> Iterator[Pair]:
+    """One change to what a switch of a centre with two of them does, and edits by hand."""
+    network = plans.network(place, [*plans.ROWS[dialect], plans.switch(dialect)], 2)
+    there = intent(network, network.devices[SWITCH])
+    assert there.switching
+    before = text(there)
+    changes = {name: text(replace(there, switching=change(there.switching))) for name, change in SWITCHED.items()}
+    changes["member"] = _less(dialect, before)
+    for name, after in changes.items():
+        assert after != before, name
+        yield Pair(dialect, f"{SWITCH} {name}", before, after)
+        yield Pair(dialect, f"{SWITCH} {name} back", after, before)
+    for mutation in mutate.draw(dialect, {SWITCH: before}, EDITS, seed=1):
+        yield Pair(dialect, str(mutation), mutate.apply(before, mutation), before)
+
+
+def switched_at_random(dialect: str) -> list[Pair]:
+    """One random switch made of another; the same ones each time."""
+    found: list[Pair] = []
+
+    @given(st.tuples(test_switches.switchings(), test_switches.switchings()))
+    @DRAWN
+    def draw(ways: tuple[Switching, Switching]) -> None:
+        before, after = (test_switches.text(dialect, way) for way in ways)
+        found.append(Pair(dialect, f"switch {len(found)}", before, after))
+
+    draw()
+    return found
+
+
+def _less(dialect: str, whole: str) -> str:
+    """The text with one of the aggregate's two ports as one that nothing hangs on."""
+    model = models(dialect)[plans.SWITCHES[dialect]]
+    parked, member = (
+        re.search(rf"(?ms)^interface {re.escape(name)}\n(.*?)^[#!]", whole)
+        for name in (model.sockets()[-1], model.members()[-1])
+    )
+    assert parked and member
+    return whole.replace(member[0], member[0].replace(member[1], parked[1]))
+
+
 # --- others ----------------------------------------------------------------------------------------------------------
 
 
@@ -143,7 +271,7 @@ def drawn(dialect: str) -> list[Pair]:
     found: list[Pair] = []
 
     @given(st.tuples(routings(), routings()), st.tuples(filters(False), filters(False)))
-    @settings(max_examples=RANDOM, deadline=None, database=None, derandomize=True, phases=[Phase.generate])
+    @DRAWN
     def draw(routed: tuple[Routing, Routing], filtered: tuple[Filter, Filter]) -> None:
         before, after = (
             text(made(dialect, test_remedies.runnable(way), rules, "router"))
@@ -193,4 +321,7 @@ def every(dialect: str, place: Path) -> list[Pair]:
     """All pairs of a vendor's dialect."""
     network = plans.network(place, plans.ROWS[dialect])
     texts = {device: text(intent(network, network.devices[device])) for device in DEVICES}
-    return [*changed(dialect, network), *drawn(dialect), *edited(dialect, texts), *known(dialect)]
+    routing = [*changed(dialect, network), *drawn(dialect), *edited(dialect, texts), *known(dialect)]
+    title = models(dialect)[plans.SWITCHES[dialect]].title
+    switching = [*switched(dialect, place / "switched"), *switched_at_random(dialect)]
+    return [*routing, *(replace(pair, model=title) for pair in switching)]

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from ground.mistake import Mistakes
+from ip_plan import plan as plans
 from ip_plan.compile import compile_plan
 from ip_plan.folder import folder_of
 
@@ -66,3 +67,13 @@ def test_every_mistake_is_told_at_once_with_its_way_out(path: Path, tmp_path: Pa
     assert left == [], "nothing is written"
     assert not list((folder / "ledger").glob("*.tsv"))
     assert not list((tmp_path / "state").rglob("*.json"))
+
+
+@pytest.mark.parametrize("supernet", ["fd8c:51f7:2e90::/44", "fd8c:51f7:2e90:1::/64", "fd88::/13", "fd80::/13"])
+def test_a_supernet_is_apart_from_what_lies_below_encrypted_lines(supernet: str, tmp_path: Path) -> None:
+    change = {"ipv6: 3fff::/20": f"ipv6: {supernet}"}
+    spoil({"copy": ["addressing.yml"], "replace": {"addressing.yml": change}}, tmp_path)
+    if supernet == "fd80::/13":
+        assert plans.load(str(tmp_path)).addressing.supernets.ipv6 == supernet
+    else:
+        assert "JB1213" in said(tmp_path, tmp_path / "state")

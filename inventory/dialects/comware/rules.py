@@ -249,7 +249,16 @@ _INTERFACE = (
         uses=("instance {instance}",),
     ),
     line("ip address dhcp-alloc", at="interface", of="instance of {interface}"),
-    line("ip address <address> <mask>", "undo ip address", at="interface", of="instance of {interface}"),
+    # A second address stands beside the first one, and no address is both.
+    line("ip address {address} {mask} sub", at="interface", of="first of {interface}", once="{address} of {interface}"),
+    line(
+        "ip address <address> <mask>",
+        "undo ip address",
+        at="interface",
+        gives=("first of {interface}",),
+        of="instance of {interface}",
+        once="{address} of {interface}",
+    ),
     line("mtu <bytes>", "undo mtu", at="interface"),
     line("tcp mss <bytes>", "undo tcp mss", at="interface"),
     # The table below the tunnel first: until then the line itself has the tunnel's addresses.
@@ -363,7 +372,7 @@ RULES = Rules(
         *(
             Guard(section, command, "the switch is managed over it", refused=True)
             for section, command in (
-                (r"^interface Vlan-interface\d+$", r"shutdown|(undo )?ip address.*|undo ipv6 .*"),
+                (r"^interface Vlan-interface\d+$", r"shutdown|undo ip address.*|ip address \S+ \S+|undo ipv6 .*"),
                 ("^$", r"undo interface Vlan-interface\d+"),
             )
         ),

@@ -185,12 +185,21 @@ _INTERFACE = (
         sweeps=True,
         gives=("vrf of {interface}",),
     ),
+    # A second address stands beside the first one, and no address is both.
+    Rule(
+        "ip address {address} {mask} secondary",
+        at="interface",
+        of="first of {interface}",
+        once="{address} of {interface}",
+    ),
     Rule(
         "ip address <address> <mask>",
         at="interface",
         remove="no ip address",
+        gives=("first of {interface}",),
         uses=("vlan of {interface}",),
         of="vrf of {interface}",
+        once="{address} of {interface}",
     ),
     Rule("ip address dhcp", at="interface", remove="no ip address", of="vrf of {interface}"),
     Rule("{family:ip|ipv6} mtu <bytes>", at="interface", remove="no {family} mtu"),
@@ -320,7 +329,7 @@ RULES = Rules(
         *(
             Guard(section, command, "the switch is managed over it", refused=True)
             for section, command in (
-                (r"^interface Vlan(?!1$)\d+$", r"shutdown|(no )?ip address.*|no ipv6 address .*"),
+                (r"^interface Vlan(?!1$)\d+$", r"shutdown|no ip address.*|ip address \S+ \S+|no ipv6 address .*"),
                 ("^$", r"no interface Vlan\d+"),
             )
         ),

@@ -83,7 +83,7 @@ _SWITCH = (
     takes("interface", "port trunk allow-pass vlan 1", "undo port trunk allow-pass vlan 1", needs=TRUNK),
     Effect("interface", "undo port trunk allow-pass vlan 1", needs=TRUNK),
     *switch("interface", r"port trunk allow-pass vlan (\d+)", needs=TRUNK),
-    *switch("interface", "stp edged-port enable"),
+    *sets("interface", "stp edged-port", "enable"),
     *sets("interface", "mode", "lacp"),
     # A port that is told what it carries becomes no member.
     Effect("interface", r"eth-trunk (\d+)", passed=("port", ""), needs=(r"interface Eth-Trunk\1",)),
@@ -266,7 +266,15 @@ _INTERFACE = (
     ),
     takes("interface", "undo destination", "destination"),
     *names("interface", "ipsec profile", r"ipsec profile \1"),
-    Effect("interface", r"ip address (dhcp-alloc|\S+ \S+)", erases=("ip address",)),
+    Effect(
+        "interface",
+        r"ip address (dhcp-alloc|\S+ \S+)",
+        erases=("ip address",),
+        spares=".* sub",
+        idle=r"ip address \1 sub",
+    ),
+    Effect("interface", r"ip address (\S+ \S+) sub", needs=("ip address",), idle=r"ip address \1"),
+    takes("interface", r"undo ip address (\S+ \S+) sub", r"ip address \1 sub"),
     takes("interface", "undo ip address( dhcp-alloc)?", "ip address"),
     Effect("interface", "ipv6 enable", needs=("ipv6",)),
     # With it goes all of IPv6 on the interface.

@@ -79,7 +79,7 @@ _SWITCH = (
     ),
     line("port trunk allow-pass vlan {vlan}", at="interface", of="link of {interface}", uses=("vlan {vlan}",)),
     line("undo port trunk allow-pass vlan 1", "port trunk allow-pass vlan 1", at="interface", of="link of {interface}"),
-    line("stp edged-port enable", at="interface"),
+    line("stp edged-port enable", "undo stp edged-port", at="interface"),
     line("mode <how>", "undo mode", at="interface"),
     line(
         "eth-trunk <group>",
@@ -235,7 +235,16 @@ _INTERFACE = (
         uses=("instance {instance}",),
     ),
     line("ip address dhcp-alloc", at="interface", of="instance of {interface}"),
-    line("ip address <address> <mask>", "undo ip address", at="interface", of="instance of {interface}"),
+    # A second address stands beside the first one, and no address is both.
+    line("ip address {address} {mask} sub", at="interface", of="first of {interface}", once="{address} of {interface}"),
+    line(
+        "ip address <address> <mask>",
+        "undo ip address",
+        at="interface",
+        gives=("first of {interface}",),
+        of="instance of {interface}",
+        once="{address} of {interface}",
+    ),
     line("mtu <bytes>", "undo mtu", at="interface"),
     line("tcp adjust-mss <bytes>", "undo tcp adjust-mss", at="interface"),
     line("tunnel-protocol <protocol>", "undo tunnel-protocol", at="interface"),
@@ -371,7 +380,7 @@ RULES = Rules(
         *(
             Guard(section, command, "the switch is managed over it", refused=True)
             for section, command in (
-                (r"^interface Vlanif\d+$", r"shutdown|(undo )?ip address.*|undo ipv6 .*"),
+                (r"^interface Vlanif\d+$", r"shutdown|undo ip address.*|ip address \S+ \S+|undo ipv6 .*"),
                 ("^$", r"undo interface Vlanif\d+"),
             )
         ),

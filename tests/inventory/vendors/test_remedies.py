@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -104,6 +105,32 @@ def test_many_lines_at_once_are_brought_back(rendered: tuple[str, dict[str, str]
         assert lost > 10
         # What is lost comes back, each line once; nothing else is touched.
         assert not [line for line in commands if line.strip().startswith(("undo ", "no "))]
+
+
+def stages(vendor: str, text: str, first: str, second: str) -> list[str]:
+    """A device's text while `first` (address and mask) gives way to `second`: before, both, the other way round, after."""
+    behind = " secondary" if vendor == "iosxe" else " sub"
+    old, new = f" ip address {first}\n", f" ip address {second}\n"
+    assert text.count(old) == 1
+    beside = (f"{old}{new[:-1]}{behind}\n", f"{new}{old[:-1]}{behind}\n", new)
+    return [text, *(text.replace(old, way) for way in beside)]
+
+
+def test_a_second_address_comes_takes_over_and_goes(rendered: tuple[str, dict[str, str]]) -> None:
+    """As a renumbering goes, and back. No address is both: what takes over stands alone before."""
+    vendor, texts = rendered
+    (first,) = re.findall(r" description z-.*\n(?: .*\n)*? ip address (\S+ \S+)\n", texts["640121-r1"])[:1]
+    steps = stages(vendor, texts["640121-r1"], first, "10.77.0.1 255.255.255.224")
+    for before, after in pairwise(steps):
+        holds(DIALECTS[vendor], before, after)
+        holds(DIALECTS[vendor], after, before)
+    dialect = DIALECTS[vendor]
+    opening = re.search(rf"(?m)^(interface .*)\n(?: .*\n)*? ip address {first}\n", texts["640121-r1"])
+    assert opening
+    for again in (first, f"{first} {'secondary' if vendor == 'iosxe' else 'sub'}"):
+        running = dialect.read(steps[2] if again == first else steps[0])
+        with pytest.raises(console.Refusal, match="uses it"):
+            dialect.apply(running, [opening[1], f"ip address {again}"])
 
 
 SETS = {
