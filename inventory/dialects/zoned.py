@@ -97,7 +97,14 @@ def pair(intent: Intent) -> dict[str, object]:
     """What every dialect's template asks of a pair."""
     found = intent.pair
     shares = {share.interface: share for share in found.shares} if found else {}
-    return {"pair": found, "shares": shares, "group": GROUP, "heartbeat": HEARTBEAT, "beat_length": BEAT_LENGTH, "bare": bare}
+    return {
+        "pair": found,
+        "shares": shares,
+        "group": GROUP,
+        "heartbeat": HEARTBEAT,
+        "beat_length": BEAT_LENGTH,
+        "bare": bare,
+    }
 
 
 def switch(intent: Intent, switching: Switching, model: Model) -> dict[str, object]:

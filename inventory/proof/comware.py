@@ -613,7 +613,9 @@ class _Reader(Draft[Port]):
         return "2", proof, cipher, "+".join(sorted(digests)), ike["dh"][0].removeprefix("group"), secret
 
     def sharing(self) -> sharing.Config | None:
-        return self.rbm.config(self.file, {physical: port.name for physical, port in self.ports.items()}, self.networks_of())
+        return self.rbm.config(
+            self.file, {physical: port.name for physical, port in self.ports.items()}, self.networks_of()
+        )
 
     def config(self, end: int) -> frr.Config:
         channel = self.rbm.channel

@@ -70,7 +70,9 @@ class Hrp(msgspec.Struct):
         physical, other, line = self.beat
         interface = names.get(physical, "")
         own = next((text for text in networks.get(interface, ()) if ":" not in text), "")
-        beat = Heartbeat(line or self.line or 1, interface, own, other, not self.standby, bool(self.on), self.mirrors, self.copies)
+        beat = Heartbeat(
+            line or self.line or 1, interface, own, other, not self.standby, bool(self.on), self.mirrors, self.copies
+        )
         # VGMP decides for all of them together, once HRP is on.
         together = (frozenset(virtual.name for virtual in virtuals),) if self.on else ()
         followed = {names.get(each, each): number for each, number in self.followed.items()}

@@ -189,7 +189,11 @@ def _heartbeat(
     said = (
         (beat.on, "has a heartbeat that is not on", "Turn it on."),
         (beat.mirrors, "keeps no connections at the other: all break when the two change over", "Mirror its sessions."),
-        (not beat.copies, f"copies its commands to {other.name}: neither has the text that was rendered", "Turn that off."),
+        (
+            not beat.copies,
+            f"copies its commands to {other.name}: neither has the text that was rendered",
+            "Turn that off.",
+        ),
     )
     for right, what, cure in said:
         if not right:
@@ -231,9 +235,7 @@ def _over(device: Device, beat: Heartbeat, filter: Ruleset) -> Iterator[Finding]
                 yield _found("JB2518", filter.file, line, device, what, "Take the rule away.")
 
 
-def _told(
-    device: Device, config: Config, reading: Reading, other: Device, beside: Reading | None
-) -> Iterator[Finding]:
+def _told(device: Device, config: Config, reading: Reading, other: Device, beside: Reading | None) -> Iterator[Finding]:
     """OSPF tells of the zones at a high cost where the gateways are not."""
     if config.fixed:
         yield from _second(device, config, reading, other, beside)

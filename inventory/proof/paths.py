@@ -205,7 +205,12 @@ def _aside(network: Network, device: Device, address: int, family: int) -> bool:
 def _beside(network: Network, one: str, other: str) -> bool:
     """Whether two devices are a vendor's pair, each with an interface in every zone."""
     device = network.devices[one]
-    return bool(device.numbers) and other != one and network.devices[other] in network.pair(device.site) and device.role == "firewall"
+    return (
+        bool(device.numbers)
+        and other != one
+        and network.devices[other] in network.pair(device.site)
+        and device.role == "firewall"
+    )
 
 
 def needs(world: World, ground: Ground, mine: Collection[str] | None = None) -> list[Need]:
@@ -233,8 +238,7 @@ def needs(world: World, ground: Ground, mine: Collection[str] | None = None) -> 
                     for name, device in found
                     if device.routes
                     for span in own_addresses(device, family)
-                    if not _aside(network, device, span[0], family)
-                    and _read(ground, device, family, span[0])
+                    if not _aside(network, device, span[0], family) and _read(ground, device, family, span[0])
                 ]
             return [
                 (name, interval.number(device.loopback4 if family == 4 else device.loopback6))
@@ -322,7 +326,13 @@ class _Steps:
         devices, passed, device = [need.device], list[str](), need.device
         while device != need.owner:
             hop = self.next(device, need.family, need.address)
-            if need.beside and device == need.device and hop is not None and hop.protocol == "connected" and not hop.wire:
+            if (
+                need.beside
+                and device == need.device
+                and hop is not None
+                and hop.protocol == "connected"
+                and not hop.wire
+            ):
                 return routes.Way(tuple(devices), tuple(passed), "delivered")
             if hop is not None and hop.protocol == "connected" and hop.wire:
                 # The destination is the other end of this very line.

@@ -56,7 +56,10 @@ class Rbm(msgspec.Struct):
         match block.words:
             case ("vrrp", "vrid", number, "virtual-ip", address, "active" | "standby" as state):
                 self.groups.take(interface, number, 4, address, STATES[state], block.line)
-            case ("vrrp", "ipv6", "vrid", number, "virtual-ip", address, *rest) if rest[-1:] in (["active"], ["standby"]):
+            case ("vrrp", "ipv6", "vrid", number, "virtual-ip", address, *rest) if rest[-1:] in (
+                ["active"],
+                ["standby"],
+            ):
                 self.groups.said(rest[:-1], address, block.line)
                 self.groups.take(interface, number, 6, address, STATES[rest[-1]], block.line)
             case _:
@@ -72,7 +75,9 @@ class Rbm(msgspec.Struct):
         on = bool(self.role and self.own and self.other)
         interface = names.get(self.channel, "")
         own = next((text for text in networks.get(interface, ()) if text.partition("/")[0] == self.own), "")
-        beat = Heartbeat(self.line or 1, interface, own, self.other, self.role == "primary", on, self.mirrors, self.copies)
+        beat = Heartbeat(
+            self.line or 1, interface, own, self.other, self.role == "primary", on, self.mirrors, self.copies
+        )
         together = (frozenset(virtual.name for virtual in virtuals),) if on else ()
         followed = {names.get(each, each): number for each, number in self.followed.items()}
         return Config(file, virtuals, together, (), beat, followed, self.least)

@@ -104,9 +104,14 @@ class Redundancy(msgspec.Struct):
         if group is None:
             return Config(file, tuple(found), (), heartbeat=None, spoken=False, fixed=True)
         if not group.preempts:
-            raise Unknown(group.line, "a group that does not preempt: the second stays active while OSPF leads to the first")
+            raise Unknown(
+                group.line, "a group that does not preempt: the second stays active while OSPF leads to the first"
+            )
         if group.control != group.data:
-            raise Unknown(group.line, f"control over {group.control or 'nothing'}, data over {group.data or 'nothing'}: one port is computed")
+            raise Unknown(
+                group.line,
+                f"control over {group.control or 'nothing'}, data over {group.data or 'nothing'}: one port is computed",
+            )
         together = (frozenset(each.name for each in found if each.group == group.number),)
         interface = names.get(group.control, "")
         own_ = next((text for text in networks.get(interface, ()) if ":" not in text), "")

@@ -9,7 +9,6 @@ import msgspec
 from inventory.proof import interval
 from inventory.proof.blocks import Unknown
 
-
 STATES = {"active": 120, "standby": 100}
 """Priorities of a virtual router whose state the pair decides and not its advertisements: which is higher counts alone."""
 

@@ -608,7 +608,9 @@ class _Reader(Draft[_Port]):
         ), secret  # fmt: skip
 
     def sharing(self) -> sharing.Config | None:
-        return self.hrp.config(self.file, {physical: port.name for physical, port in self.ports.items()}, self.networks_of())
+        return self.hrp.config(
+            self.file, {physical: port.name for physical, port in self.ports.items()}, self.networks_of()
+        )
 
     def config(self, end: int) -> frr.Config:
         physical, _, line = self.hrp.beat

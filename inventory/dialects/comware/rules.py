@@ -286,7 +286,13 @@ _INTERFACE = (
         uses=("instance {instance}",),
     ),
     line("ip address dhcp-alloc", at="interface", of="instance of {interface}"),
-    line("ip address <address> <mask>", "undo ip address", at="interface", of="instance of {interface}", gives=("address of {interface}",)),
+    line(
+        "ip address <address> <mask>",
+        "undo ip address",
+        at="interface",
+        of="instance of {interface}",
+        gives=("address of {interface}",),
+    ),
     line("mtu <bytes>", "undo mtu", at="interface"),
     line("tcp mss <bytes>", "undo tcp mss", at="interface"),
     # The table below the tunnel first: until then the line itself has the tunnel's addresses.

@@ -97,7 +97,9 @@ _PAIR = (
     ),
     Rule("track {object} list boolean or", opens="list", remove="no track {object}", gives=("object {object}",)),
     Rule("object {member}", at="list", uses=("object {member}",)),
-    Rule("redundancy rii <number>", at="interface", over=False, remove="no redundancy rii", gives=("rii of {interface}",)),
+    Rule(
+        "redundancy rii <number>", at="interface", over=False, remove="no redundancy rii", gives=("rii of {interface}",)
+    ),
     Rule(
         "redundancy group {group} {family:ip|ipv6} {address} exclusive [decrement <value>]",
         at="interface",
