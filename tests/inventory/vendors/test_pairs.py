@@ -30,7 +30,8 @@ SCOPE: dict[str, Any] = {
 SECTIONS = {
     "vrp": ("hrp enable", "hrp interface GigabitEthernet0/0/4 remote ", "hrp mirror session enable", "hrp adjust ospf-cost enable",
             "hrp adjust ospfv3-cost enable", "hrp track interface ", " vrrp vrid 1 virtual-ip ",
-            " vrrp6 vrid 1 virtual-ip fe80::1 link-local ", "firewall zone name pair", " rule name base.pair", " rule name base.pair4.z-", " rule name base.pair6.z-"),
+            " vrrp6 vrid 1 virtual-ip fe80::1 link-local ", "firewall zone name pair", " rule name base.pair",
+            " rule name base.pair4.z-", " rule name base.pair6.z-"),
     "comware": ("remote-backup group", " data-channel interface ", " local-ip ", " remote-ip ", " device-role ", " hot-backup enable",
                 " adjust-cost ospf enable ", " adjust-cost ospfv3 enable ", " track interface ", " vrrp vrid 1 virtual-ip ",
                 " vrrp ipv6 vrid 1 virtual-ip fe80::1 link-local ", "security-zone name pair"),
