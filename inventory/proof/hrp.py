@@ -6,6 +6,7 @@ import msgspec
 
 from inventory.proof.blocks import Block, Unknown
 from inventory.proof.sharing import STATES, Config, Groups, Heartbeat
+from inventory.proof.words import spelled
 
 STANDBY_COST = 65500
 """What OSPF tells while the device stands by, where the line names no other cost."""
@@ -36,7 +37,7 @@ class Hrp(msgspec.Struct):
             case ("hrp", "interface", physical, "remote", address):
                 if self.beat[0]:
                     raise Unknown(block.line, "a second heartbeat interface: one is computed")
-                self.beat = (physical, address, block.line)
+                self.beat = (physical, spelled(address), block.line)
             case ("hrp", "standby-device"):
                 self.standby = True
             case ("hrp", "mirror", "session", "enable"):

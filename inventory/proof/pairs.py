@@ -165,6 +165,10 @@ def _agree(device: Device, config: Config, other: Device, theirs: Config) -> Ite
                     f"has the {named} {one:g} on {virtual.interface}, {other.name} has {two:g}: neither hears the other"
                 )
                 yield _found("JB2514", config.file, virtual.line, device, what, "Write the same at both.", near)
+        if virtual.local != beside.local or (virtual.local and virtual.local in (virtual.source, beside.source)):
+            what = f"has the virtual link-local address {virtual.local} on {virtual.interface}, {other.name} has {beside.local}"
+            cure = "Write the same at both, and one that neither has for itself."
+            yield _found("JB2514", config.file, virtual.line, device, what, cure, near)
         if virtual.version != 3 and _family(virtual) == 6:
             what = f"speaks version {virtual.version} on {virtual.interface}, which has no IPv6"
             yield _found("JB2514", config.file, virtual.line, device, what, "Write `vrrp_version 3`.")
@@ -208,6 +212,9 @@ def _heartbeat(
         yield _found("JB2518", file, line, device, what, "Write the other end's address.")
     if theirs is not None and far is not None and far.own:
         near = ((theirs.file, far.line),)
+        if interval.interval(far.own) != interval.interval(beat.own):
+            what = f"has {beat.own} at its end of the heartbeat, {other.name} has {far.own}: not one prefix"
+            yield _found("JB2518", file, line, device, what, "Give both ends one prefix.", near)
         if far.own.partition("/")[0] != found:
             what = f"looks for {other.name} at {found}, that one has {far.own}"
             yield _found("JB2518", file, line, device, what, "Write the other end's address.", near)

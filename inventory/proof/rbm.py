@@ -6,6 +6,7 @@ import msgspec
 
 from inventory.proof.blocks import Block, Unknown
 from inventory.proof.sharing import STATES, Config, Groups, Heartbeat
+from inventory.proof.words import spelled
 
 STANDBY_COST = 65500
 """What OSPF tells while the device stands by, where `absolute` names no other cost."""
@@ -33,9 +34,9 @@ class Rbm(msgspec.Struct):
             case ("data-channel", "interface", physical):
                 self.channel = physical
             case ("local-ip", address):
-                self.own = address
+                self.own = spelled(address)
             case ("remote-ip", address) | ("remote-ip", address, "port", _):
-                self.other = address
+                self.other = spelled(address)
             case ("device-role", "primary" | "secondary" as role):
                 self.role = role
             case ("hot-backup", "enable"):

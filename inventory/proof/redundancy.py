@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from inventory.proof import interval
 from inventory.proof.blocks import Block, Unknown
 from inventory.proof.sharing import Config, Heartbeat, Virtual, lying
 
@@ -82,6 +83,7 @@ class Redundancy(msgspec.Struct):
                     raise Unknown(block.line, " ".join(block.words))
                 if (kind == "ipv6") != (":" in address):
                     raise Unknown(block.line, f"virtual address {address} of {kind}")
+                interval.prefix(address)
                 self.virtuals.append((interface, int(number), address, block.line))
             case _:
                 return False

@@ -42,6 +42,8 @@ class Virtual(msgspec.Struct, frozen=True):
     """Address that it speaks from; empty: whatever it finds."""
     addresses: tuple[tuple[str, int], ...]
     """Address with its length, and line. Link-local ones apart."""
+    local: str = ""
+    """The link-local address of an IPv6 one, where it is said."""
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
@@ -90,7 +92,7 @@ class Group(msgspec.Struct):
     line: int
     priority: int
     addresses: list[tuple[str, int]] = []
-    seconds: float = 1
+    local: str = ""
 
 
 class Groups(msgspec.Struct):
@@ -113,7 +115,9 @@ class Groups(msgspec.Struct):
             group = self.held[interface, int(number), family] = Group(line, priority, [])
         if group.priority != priority:
             raise Unknown(line, f"virtual router {number} has two priorities")
-        if not local:
+        if local:
+            group.local = interval.text(interval.number(address), 6)
+        else:
             group.addresses.append((address, line))
 
     def said(self, rest: list[str], address: str, line: int) -> None:
@@ -131,8 +135,11 @@ class Groups(msgspec.Struct):
             source = next(iter(local if family == 6 else own), "").partition("/")[0]
             addresses = tuple((lying(text, own), line) for text, line in group.addresses)
             name = f"{interface}-{family}"
+            version = 3 if family == 6 else 2
             found.append(
-                Virtual(name, group.line, interface, number, group.priority, group.seconds, 3 if family == 6 else 2, source, addresses)
+                Virtual(
+                    name, group.line, interface, number, group.priority, 1, version, source, addresses, group.local
+                )
             )  # fmt: skip
         return tuple(found)
 

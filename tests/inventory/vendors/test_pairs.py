@@ -88,13 +88,17 @@ def test_every_section_is_there_and_no_firewall_is_alone(proved: tuple[str, Load
     assert seen == 6
 
 
+def titled(each: Any) -> str:
+    return each if isinstance(each, str) else f"{each['code']}-{each['says'][:40]}"
+
+
 CASES = [(vendor, fault) for fault in FAULTS for vendor in fault["change"]]
 
 
 @pytest.mark.parametrize(
     ("proved", "fault"),
     sorted(CASES, key=lambda case: case[0]),
-    ids=lambda each: each if isinstance(each, str) else f"{each['code']}-{each['says'][:40]}",
+    ids=titled,
     indirect=["proved"],
 )
 def test_each_fault_is_found_in_its_file(proved: tuple[str, Loaded, Known], fault: dict[str, Any]) -> None:
