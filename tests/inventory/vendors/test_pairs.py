@@ -92,7 +92,7 @@ def titled(each: Any) -> str:
     return each if isinstance(each, str) else f"{each['code']}-{each['says'][:40]}"
 
 
-CASES = [(vendor, fault) for fault in FAULTS for vendor in fault["change"]]
+CASES: list[tuple[str, Any]] = [(vendor, fault) for fault in FAULTS for vendor in fault["change"]]
 
 
 @pytest.mark.parametrize(
