@@ -102,7 +102,11 @@ class Groups(msgspec.Struct):
     """(logical interface, VRID, family) → what is said of it."""
 
     def take(self, interface: str, number: str, family: int, address: str, priority: int, line: int) -> None:
-        """A line that gives a virtual router an address; IPv6 has a link-local one first (RFC 9568 6.1). Raises Unknown."""
+        """A line that gives a virtual router an address; IPv6 has a link-local one first (RFC 9568 6.1).
+
+        Raises Unknown; ValueError for what is no address.
+        """
+        interval.number(address)
         if not 1 <= int(number) <= 255:
             raise Unknown(line, f"virtual router {number} (1 to 255)")
         if interval.family(address) != family:

@@ -15,8 +15,8 @@ from inventory.proof.decide import World
 from inventory.proof.proving import Known, load, of
 from inventory.proof.texts import Text
 from inventory.render import write
-from tests.inventory.vendors import plans
-from tests.inventory.vendors.test_mutate import FILES, Loaded
+from tests.inventory.vendors import mutate, plans
+from tests.inventory.vendors.test_mutate import FILES, Loaded, changed
 from tests.inventory.vendors.test_remedies import BARE, DIALECTS, holds
 
 FAULTS: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "pairs.yml").read_text("utf-8"))
@@ -110,6 +110,32 @@ def test_each_fault_is_found_in_its_file(proved: tuple[str, Loaded, Known], faul
     content = re.sub(find, put, text, count=0 if fault.get("all") else 1)
     said = altered(loaded, known, device, FILES[vendor], content)
     assert any(each.startswith(fault["code"]) and fault["says"] in each for each in said), said
+
+
+SPOKEN = re.compile(
+    r"(undo )?hrp | vrrp|remote-backup| data-channel| local-ip| remote-ip| device-role| hot-backup| undo conf| adjust-cost| ?track |"
+    r" object \d+$|parameter-map| ?redundancy| application|  group|   (name|preempt|priority|control|data|track)|"
+    r".*(169[.]254| 112$|link-local)"
+)
+"""Lines about the pair."""
+EQUIVALENT = {"hrp standby config enable": "what a terminal takes, and no packet", "name zones": "a title"}
+
+
+@pytest.mark.long
+def test_no_changed_line_about_the_pair_goes_unseen(proved: tuple[str, Loaded, Known]) -> None:
+    """One change of each kind to each kind of line."""
+    vendor, loaded, known = proved
+    seen: dict[tuple[str, str], mutate.Mutation] = {}
+    for mutation in mutate.every(vendor, "640000-fw1", loaded["640000-fw1"][FILES[vendor]].content):
+        if SPOKEN.match(mutation.before):
+            seen.setdefault((mutation.kind, mutate.shape(mutation.before)), mutation)
+    assert len(seen) > 15
+    missed = [
+        str(each)
+        for each in seen.values()
+        if changed(vendor, loaded, known, each).good and each.before.strip() not in EQUIVALENT
+    ]
+    assert not missed
 
 
 def test_one_that_nobody_configured_is_brought_up(proved: tuple[str, Loaded, Known]) -> None:
