@@ -13,7 +13,7 @@ import msgspec
 
 from inventory import ends
 from inventory.ends import OPENER, WHO, Dual
-from inventory.pairing import pairing
+from inventory.pairing import SILENT, pairing
 from ip_plan import underlay
 from ip_plan.network import TRANSIT, Device, Flow, Network, Relation, Site
 from ip_plan.underlay import End
@@ -195,7 +195,9 @@ def filtering(network: Network, device: Device) -> Filter | None:
         sets=tuple(NamedSet(name, family, found[end].of(family)) for name, family, end in rules.sets),
         rules=rules.rules,
         through=_through(network, device, site),
-        peers=tuple(Peer(share.interface, share.peer4, share.peer_link) for share in pair.shares) if pair else (),
+        peers=tuple(Peer(share.interface, share.peer4, share.peer_link) for share in pair.shares)
+        if pair and device.dialect not in SILENT
+        else (),
         below=() if device.numbers else tuple(_below(network, device)),
     )
 

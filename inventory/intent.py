@@ -58,7 +58,7 @@ class Port(msgspec.Struct, frozen=True):
     number: int = 0
     """Its own on the device; 0 where no model needs one."""
     vlan: int = 0
-    """Of its zone, where the site has switches; 0: nobody but the device itself knows its VLAN id."""
+    """Of its zone, where the site has switches or two firewalls; 0: nobody but the device itself knows its VLAN id."""
     tunnel: Tunnel | None = None
     """Of a line that is encrypted."""
 
@@ -249,7 +249,7 @@ def _ports(network: Network, device: Device, site: Site, carried: tuple[Service,
             addresses = ends.join([addresses, beside])
             port = Port(interface.name, addresses, kind=interface.kind, peer=interface.peer)
             rank, tunnel = models.rank(network, interface), _tunnel(network, interface)
-            tag = vlans.get(interface.zone, 0) if interface.kind == "zone" else 0
+            tag = (vlans.get(interface.zone) or _shared(network, device, place)) if interface.kind == "zone" else 0
             found.append(
                 msgspec.structs.replace(port, rank=rank, number=device.numbers[place], vlan=tag, tunnel=tunnel)
             )
@@ -268,6 +268,15 @@ def _ports(network: Network, device: Device, site: Site, carried: tuple[Service,
         )
         found.append(Port(interface.name, addresses, ends.join([services, beside]), zone.gateway4, zone.gateway6))
     return found
+
+
+def _shared(network: Network, device: Device, place: int) -> int:
+    """The VLAN id of a zone that two firewalls have together: the first one's number; 0: there is no second one."""
+    pair = network.pair(device.site) if device.role == "firewall" else ()
+    if not pair:
+        return 0
+    name, first = device.interfaces[place].name, pair[0]
+    return next(number for each, number in zip(first.interfaces, first.numbers, strict=True) if each.name == name)
 
 
 def _tunnel(network: Network, interface: Interface) -> Tunnel | None:

@@ -42,6 +42,8 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Last part of the neighbour's name (`r1`, `fw1`) → port of its own."""
     zone: str = ""
     """Shared port, one subinterface a zone."""
+    pair: str = ""
+    """Port of the heartbeat to the other firewall of a pair."""
     highest: int = VLANS
     """Highest number of an interface that is a security zone of its own."""
     suites: tuple[Suite, ...] = ()
@@ -173,6 +175,9 @@ def _wrong(network: Network, device: Device, lab: bool) -> Iterator[tuple[str, s
                 what = f"{interface.name} has port {number}, {device.model} has {model.count}"
                 yield "JB2124", what, "Choose a model with more ports, or give the site a second switch."
         return
+    if device in network.pair(device.site) and not model.pair:
+        what = f"{device.model} has no port for the heartbeat of a pair"
+        yield "JB2122", what, "Choose a model that has one, add it to the model's table, or write `firewalls: 1`."
     for interface, number in zip(device.interfaces, device.numbers, strict=True):
         if not model.port(interface.kind, interface.peer, rank(network, interface)):
             what = f"{device.model} has no port for {interface.name}"

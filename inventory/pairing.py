@@ -20,6 +20,13 @@ ADVERTISEMENT_MS = 1000
 """RFC 9568 6.1: 100 centiseconds unless set. The other takes over after three of them and its skew time."""
 GROUPS = {4: "224.0.0.18", 6: "ff02::12"}
 """Where advertisements go to (RFC 9568 5.1.1.2, 5.1.2.2)."""
+HEARTBEAT = "heartbeat"
+"""Logical name of a vendor's interface to the other firewall, over a cable that carries nothing else."""
+BEATS = ("169.254.254.1", "169.254.254.2")
+"""Its addresses at the first and at the second firewall, the same in every pair: nobody forwards them (RFC 3927 7). Sample data."""
+BEAT_LENGTH = 30
+SILENT = ("iosxe",)
+"""Dialects whose pairs agree over the heartbeat alone, without VRRP."""
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -36,6 +43,8 @@ class Share(msgspec.Struct, frozen=True):
     """Own link-local address: IPv6 advertisements come from one (RFC 9568 5.1.2.1)."""
     peer4: str
     peer_link: str
+    gateway_link: str
+    """The virtual link-local address, which a vendor's virtual router has to have beside the other one (RFC 9568 6.1)."""
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -45,6 +54,14 @@ class Pair(msgspec.Struct, frozen=True):
     peer: str
     """Device."""
     shares: tuple[Share, ...]
+    beat: str = ""
+    """Own address of the heartbeat; empty on a Debian, which has none: its connections break when the two change over."""
+    peer_beat: str = ""
+
+    @property
+    def first(self) -> bool:
+        """Whether it is the one that is active while both are up."""
+        return self.priority == PRIORITIES[0]
 
 
 def pairing(network: Network, device: Device) -> Pair | None:
@@ -73,9 +90,12 @@ def pairing(network: Network, device: Device) -> Pair | None:
                 link_local(near.v6),
                 far[near.name].v4.partition("/")[0],
                 link_local(far[near.name].v6),
+                link_local(f"{zone.gateway6}/{length6}"),
             )
         )
-    return Pair(PRIORITIES[pair.index(device)], peer.name, tuple(shares))
+    place = pair.index(device)
+    beats = (BEATS[place], BEATS[1 - place]) if device.numbers else ("", "")
+    return Pair(PRIORITIES[place], peer.name, tuple(shares), *beats)
 
 
 def link_local(text: str) -> str:

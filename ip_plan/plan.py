@@ -337,7 +337,7 @@ def _check(plan: Plan) -> list[Mistake]:
 
 
 def _pairs(plan: Plan) -> list[Mistake]:
-    """Pairs of firewalls where no pair can stand, and those whose dialect knows none."""
+    """Pairs of firewalls where no pair can stand."""
     mistakes: list[Mistake] = []
     document = plan.documents["sites.yml"]
     for index, site in enumerate(plan.sites.sites):
@@ -348,13 +348,6 @@ def _pairs(plan: Plan) -> list[Mistake]:
             what = "has a pair of firewalls, and its addresses may be renumbered"
             cure = "Write `firewalls: 0` or `1`: pairs stand at centres."
             mistakes.append(Mistake(document.file, *place, "JB1980", named, what, cure))
-        for row in plan.choices:
-            level = plan.regions[row.region].level if row.region in plan.regions and not row.below else site.level
-            fits = row.role == "firewall" and row.level in ("", site.level) and row.kind in ("", site.kind)
-            if fits and level == site.level and row.dialect != "frr":
-                what = f"has a pair of firewalls, which is not rendered for {row.dialect} ({row.place})"
-                cure = "Write `firewalls: 1`, or give these firewalls `dialect: frr`."
-                mistakes.append(Mistake(document.file, *place, "JB1981", named, what, cure))
     return mistakes
 
 

@@ -6,19 +6,24 @@ import hashlib
 
 import msgspec
 
+from inventory.ends import bare
 from inventory.filtering import Filter, Rule
 from inventory.intent import Intent, Port
 from inventory.models import Model
+from inventory.pairing import BEAT_LENGTH, GROUP, GROUPS, HEARTBEAT
 from inventory.switching import Switching
 from ip_plan.network import Suite
 
-WAN, INSIDE, LOCAL, LINES = "wan", "inside", "local", "lines"
+WAN, INSIDE, LOCAL, LINES, PAIR = "wan", "inside", "local", "lines", "pair"
 """Zones of several interfaces, and the device itself; every other zone has one interface and is called as it is. `lines`: what
-tunnels go over, in an instance of the same name, where nothing but their keys and what they carry comes in."""
+tunnels go over, in an instance of the same name, where nothing but their keys and what they carry comes in. `pair`: the cable to
+the other firewall of a pair."""
 KEYS = (("udp", "500"), ("50", ""))
 """IKE (RFC 7296 2) and ESP (RFC 4303)."""
 PRIORITIES = [number for number in range(1, 101) if number not in (5, 50, 85, 100)]
 """Of security zones: unique, 1 to 100; those that a firewall has from the factory have the others."""
+VRRP = ("112", "")
+"""RFC 9568 5.1.1.4."""
 MANAGED = (("tcp", "22"), ("udp", "161"))
 """What the management path is for: SSH and SNMP."""
 
@@ -76,7 +81,7 @@ def zone_of(role: str, port: Port) -> str:
 
 def interfaces(intent: Intent, model: Model) -> dict[str, str]:
     """Logical name → interface of the device. An encrypted line is a tunnel of the same number, over what it would be else."""
-    found: dict[str, str] = {}
+    found: dict[str, str] = {HEARTBEAT: model.pair} if intent.pair else {}
     for port in intent.ports:
         name = model.interface(port.kind, port.peer, port.rank, port.number)
         found |= {port.tunnel.below: name, port.name: f"Tunnel{port.number}"} if port.tunnel else {port.name: name}
@@ -86,6 +91,20 @@ def interfaces(intent: Intent, model: Model) -> dict[str, str]:
 def suites(intent: Intent) -> tuple[Suite, ...]:
     """What the lines of a device are encrypted with, each once."""
     return tuple(sorted({port.tunnel.suite for port in intent.ports if port.tunnel}))
+
+
+def pair(intent: Intent) -> dict[str, object]:
+    """What every dialect's template asks of a pair."""
+    found = intent.pair
+    shares = {share.interface: share for share in found.shares} if found else {}
+    return {
+        "pair": found,
+        "shares": shares,
+        "group": GROUP,
+        "heartbeat": HEARTBEAT,
+        "beat_length": BEAT_LENGTH,
+        "bare": bare,
+    }
 
 
 def switch(intent: Intent, switching: Switching, model: Model) -> dict[str, object]:
@@ -121,6 +140,9 @@ def zones(intent: Intent) -> list[Zone]:
         # An office has no zone `wan`, a router none of its own number.
         free = PRIORITIES[0 if intent.device.role == "access" else 2]
         found.append(Zone(LINES, free, tuple(tunnel.below for tunnel in tunnels)))
+    if intent.pair:
+        # A firewall has no lines of its own.
+        found.append(Zone(PAIR, PRIORITIES[0], (HEARTBEAT,)))
     return found
 
 
@@ -138,10 +160,19 @@ def policies(intent: Intent, filter: Filter) -> list[Policy]:
     found.append(Policy("base.neighbours", "base:neighbours", (), (LOCAL,), 6, services=neighbours))
     if any(port.tunnel for port in intent.ports):
         found.append(Policy("base.keys", "base:keys", (LINES,), (LOCAL,), 4, services=KEYS))
+    if pair := intent.pair:
+        found.append(Policy("base.pair", "base:pair", (PAIR,), (LOCAL,), 4, (pair.peer_beat,)))
+    for peer in filter.peers:
+        for family, speaker in ((4, peer.v4), (6, peer.v6)):
+            name = f"base.pair{family}.{zone[peer.interface]}"
+            ends = ((speaker,), (GROUPS[family],), (VRRP,))
+            found.append(Policy(name, "base:pair", (zone[peer.interface],), (LOCAL,), family, *ends))
+    # What the zones say to the one of a pair that stands by comes from the active one, over the routers.
+    beyond = tuple(dict.fromkeys(zone.values())) if intent.pair else ()
     for guard in filter.guards:
         name = f"base.spoofed.{zone[guard.interface]}"
         lies = (guard.v4, guard.v6, *guard.beside.v4, *guard.beside.v6)
-        found.append(Policy(name, "base:spoofed", groups["@lines"], (), sources=lies, permit=False))
+        found.append(Policy(name, "base:spoofed", groups["@lines"], beyond, sources=lies, permit=False))
     together: dict[tuple[str, str, str, str, str, int], list[Rule]] = {}
     for rule in filter.rules:
         together.setdefault((rule.flow, rule.entry, rule.exit, rule.source, rule.target, rule.family), []).append(rule)

@@ -12,11 +12,12 @@ from functools import partial
 
 import msgspec
 
-from inventory.proof import frr, interval, nftables, zoned
+from inventory.proof import frr, interval, nftables, sharing, zoned
 from inventory.proof.blocks import Block, Unknown, each
 from inventory.proof.draft import OSPF4, OSPF6, Draft, Peer, Port, Tunnel
 from inventory.proof.frr import Setting
 from inventory.proof.nftables import Match
+from inventory.proof.rbm import Rbm
 from inventory.proof.reading import Reading
 from inventory.proof.shielding import Shield
 from inventory.proof.sockets import VLANS, Switch, identities, identity
@@ -96,6 +97,7 @@ class _Reader(Draft[Port]):
         self.keyed: dict[tuple[str, str, str], Phrases] = {}
         self.keys: dict[str, dict[str, Phrases]] = {}
         """Keychain → address of the other end → what is said of it."""
+        self.rbm = Rbm()
         self.loose = False
         self.intrazone: tuple[bool, int] = (False, 0)
         self.rules: list[_Rule] = []
@@ -110,6 +112,9 @@ class _Reader(Draft[Port]):
                 self.settings.append(Setting(("hostname", name), block.line))
             case ("session", "state-machine", "mode", "loose"):
                 self.loose = True
+            case ("remote-backup", "group"):
+                self.rbm.line = block.line
+                each(block.below, self.rbm.take, self.faults)
             case ("security-zone", "intra-zone", "default", "permit"):
                 self.intrazone = (True, block.line)
             case ("vlan" | "stp", *_) if self.switch:
@@ -178,6 +183,8 @@ class _Reader(Draft[Port]):
                 case ("ip", "address", address, mask, *rest) if rest in ([], ["sub"]):
                     port.networks.append(f"{address}/{mask_length(mask)}")
                     port.settings.append(Setting(("ip", "address", port.networks[-1]), below.line))
+                case ("ipv6", "address", address, "link-local"):
+                    port.settings.append(Setting(("ipv6", "address", f"{spelled(address)}/64"), below.line))
                 case ("ipv6", "address", address):
                     port.networks.append(address.lower())
                     port.settings.append(Setting(("ipv6", "address", port.networks[-1]), below.line))
@@ -188,6 +195,8 @@ class _Reader(Draft[Port]):
                 case (("ospf" | "ospfv3"), *_):
                     pass  # when the processes are known
                 case _:
+                    if self.rbm.inside(name, below):
+                        return
                     if physical not in self.tunnels or not self._tunnel(self.tunnels[physical], below):
                         raise Unknown(below.line, " ".join(below.words))
 
@@ -280,7 +289,7 @@ class _Reader(Draft[Port]):
         match block.words:
             case ("sysname", _) | ("session", "state-machine", "mode", "loose") | ("object-group", *_):
                 return
-            case ("security-zone", "intra-zone", "default", "permit"):
+            case ("security-zone", "intra-zone", "default", "permit") | ("remote-backup", "group"):
                 return
             case ("vlan" | "stp", *_) if self.switch:
                 return
@@ -602,6 +611,16 @@ class _Reader(Draft[Port]):
         digests = {_algorithm(ike[what][0]) for what in ("integrity", "prf")}
         cipher = _algorithm(ike["encryption"][0])
         return "2", proof, cipher, "+".join(sorted(digests)), ike["dh"][0].removeprefix("group"), secret
+
+    def sharing(self) -> sharing.Config | None:
+        return self.rbm.config(
+            self.file, {physical: port.name for physical, port in self.ports.items()}, self.networks_of()
+        )
+
+    def config(self, end: int) -> frr.Config:
+        channel = self.rbm.channel
+        self.beat = self.shared(channel, self.rbm.line).name if channel else ""
+        return super().config(end)
 
     def ruleset(self, end: int) -> nftables.Ruleset:
         """The security policies of both families and the zones."""

@@ -46,6 +46,10 @@ VRRP = {4: "224.0.0.18", 6: "ff02::12"}
 """Groups that advertisements go to (RFC 9568 5.1.1.2, 5.1.2.2)."""
 
 
+SILENT = ("iosxe",)
+"""Dialects whose pairs speak over their heartbeat alone."""
+
+
 class Box(msgspec.Struct, frozen=True):
     """Packets that a row lets pass: from any of `sources` to any of `targets`."""
 
@@ -332,7 +336,7 @@ def expected(world: World, device: Device) -> Expected:
             elif device.role != "router":
                 sources = union(end(o, x, flow.from_service, site) for o in others)
                 add("forward", lines, [f"z-{y}"], flow, sources, end(site, y, flow.to_service, site))
-    for beside in pair:
+    for beside in pair if device.dialect not in SILENT else ():
         _advertised(device, beside, boxes)
     for key, found in list(boxes.items()):
         for name in alike:

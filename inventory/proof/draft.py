@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from inventory.proof import frr, interval, nftables
+from inventory.proof import frr, interval, nftables, sharing
 from inventory.proof.blocks import Block, Unknown, each, parse, refuse
 from inventory.proof.frr import Setting
 from inventory.proof.reading import Reading
@@ -90,6 +90,8 @@ class Draft(ABC, Generic[AnyPort]):
         self.aggregates: list[frr.Aggregate] = []
         self.default4 = False
         """Whether a neighbour with an IPv4 address takes IPv4 routes unasked."""
+        self.beat = ""
+        """Logical name of the interface that the other device of a pair is heard on: no routes lead over it."""
         self.switch: Switch | None = None
         """Of a text with VLANs; what else is about switching is known in such a one alone."""
 
@@ -106,6 +108,10 @@ class Draft(ABC, Generic[AnyPort]):
     @abstractmethod
     def ruleset(self, end: int) -> nftables.Ruleset:
         """What the device lets through; `end`: the last line of the text. Raises Unknown."""
+
+    def sharing(self) -> sharing.Config | None:
+        """The device's part in a pair; None: it says nothing of any. Raises Unknown."""
+        return None
 
     def read(self, source: str, reader: str, sign: str, closing: str, *, indented: bool = False) -> Reading:
         """The configuration in `source`, whose last line is `closing`. Raises Mistakes: JB2401, every line that cannot be read."""
@@ -127,14 +133,14 @@ class Draft(ABC, Generic[AnyPort]):
         end = source.count("\n") + 1
         if not top or top[-1].words != (closing,):
             self.faults.append(Unknown(end, f"the text does not end with `{closing}`: it is cut off"))
-        config = ruleset = None
+        config = ruleset = pair = None
         try:
-            config, ruleset = self.config(end), self.ruleset(end)
+            config, ruleset, pair = self.config(end), self.ruleset(end), self.sharing()
         except Unknown as error:
             self.faults.append(error)
         refuse(self.faults, self.file, reader)
         assert config and ruleset
-        return Reading(config, ruleset, self.switch.settled() if self.switch else None)
+        return Reading(config, ruleset, self.switch.settled() if self.switch else None, pair)
 
     # What lines add
 
@@ -190,6 +196,22 @@ class Draft(ABC, Generic[AnyPort]):
 
     # Put together
 
+    def shared(self, physical: str, line: int) -> AnyPort:
+        """The interface of a heartbeat: OSPF would make the two devices neighbours there, and their routes lead over it. Raises Unknown."""
+        port = self.ports.get(physical)
+        if port is None:
+            raise Unknown(line, f"interface {physical} is not configured")
+        if any(setting.words[:2] in (OSPF4, OSPF6) and setting.words[2] == "area" for setting in port.settings):
+            raise Unknown(line, f"OSPF runs on {physical}: a heartbeat carries no routes")
+        return port
+
+    def networks_of(self) -> dict[str, list[str]]:
+        """Interface → its own addresses with their lengths, in both families."""
+        return {
+            port.name: [s.words[2] for s in port.settings if s.words[:2] in (("ip", "address"), ("ipv6", "address"))]
+            for port in self.ports.values()
+        }
+
     def config(self, end: int) -> frr.Config:
         """The routing as the proof computes with it. Raises Unknown."""
         bgp = None
@@ -202,7 +224,7 @@ class Draft(ABC, Generic[AnyPort]):
         interfaces = {
             port.name: frr.Interface(port.name, port.line, tuple(port.settings))
             for port in self.ports.values()
-            if not port.instance
+            if not port.instance and port.name != self.beat
         }
         return frr.Config(
             self.file, self.hostname,

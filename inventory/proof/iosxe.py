@@ -12,11 +12,12 @@ from functools import partial
 
 import msgspec
 
-from inventory.proof import frr, nftables
+from inventory.proof import frr, nftables, sharing
 from inventory.proof.blocks import Block, Unknown, each
 from inventory.proof.draft import OSPF4, OSPF6, Draft, Peer, Port, Tunnel
 from inventory.proof.frr import Setting
 from inventory.proof.reading import Reading
+from inventory.proof.redundancy import Redundancy
 from inventory.proof.shielding import Shield
 from inventory.proof.sockets import EVERY, Switch, identities, identity
 from inventory.proof.words import Phrases, area_number, canonical, mask_length, paired, phrases, referred, spelled
@@ -39,9 +40,9 @@ KEYED = {
 _PLAIN = re.compile(
     r"^(version|service|aaa (new-model|authentication|authorization|accounting|session-id)|enable secret|username|clock|boot|"
     r"ip domain|ip name-server|ntp server|logging|snmp-server (group|view|user|host)|no ip http|ip ssh|no service|"
-    r"ip routing|ip cef|ipv6 cef|no ip (domain|source-route|bootp)|subscriber|platform|license|redundancy|spanning-tree|end)\b"
+    r"ip routing|ip cef|ipv6 cef|no ip (domain|source-route|bootp)|subscriber|platform|license|spanning-tree|end)\b"
 )
-_PLAIN_VIEWS = re.compile(r"^(vrf definition \S+|parser view \S+|line (con|vty|aux) [\d ]+|banner|redundancy)$")
+_PLAIN_VIEWS = re.compile(r"^(vrf definition \S+|parser view \S+|line (con|vty|aux) [\d ]+|banner)$")
 _PLAIN_BELOW = re.compile(
     r"^(secret|commands|address-family|exit-address-family|exec-timeout|access-class|ipv6 access-class|login authentication|"
     r"transport (input ssh|output)|rd|stopbits|logging synchronous)\b"
@@ -66,6 +67,7 @@ class _Reader(Draft[_Port]):
         super().__init__(file, faults)
         self.settings = [Setting(("ip", "forwarding"), 1)]  # IOS-XE routes IPv4 unless told not to
         self.zones = ZonePairs(file, faults)
+        self.redundancy = Redundancy()
         self.instances: set[str] = set()
         self.keyed: dict[tuple[str, str, str], Phrases] = {}
         """What `crypto` says; behind "" what stands in the line itself."""
@@ -81,6 +83,11 @@ class _Reader(Draft[_Port]):
 
     def first(self, block: Block) -> None:
         match block.words:
+            case ("redundancy",) | ("track", *_):
+                self.redundancy.top(block)
+            case ("parameter-map", "type", "inspect", "global"):
+                said = phrases(block, "redundancy", "log dropped-packets")
+                self.redundancy.mirrors = "redundancy" in said
             case ("hostname", name):
                 self.hostname = name
                 self.settings.append(Setting(("hostname", name), block.line))
@@ -258,7 +265,11 @@ class _Reader(Draft[_Port]):
                     port.timers = tuple(Setting((what, str(int(value))), below.line) for what, value in values)
                 case ("ip" | "ipv6", "ospf", *_):
                     pass  # when the processes are known
+                case ("redundancy", "rii", number):
+                    port.settings.append(Setting(("rii", str(int(number))), below.line))
                 case _:
+                    if self.redundancy.inside(name, below):
+                        return
                     if tunnel is None or not self._tunnel(tunnel, below):
                         raise Unknown(below.line, " ".join(below.words))
 
@@ -272,6 +283,8 @@ class _Reader(Draft[_Port]):
             case ("hostname", _) | ("ipv6", "unicast-routing") | ("no", "ip", "routing") | ("zone", "security", _):
                 return
             case ("vlan", *_) if self.switch:
+                return
+            case ("redundancy",) | ("track", *_) | ("parameter-map", "type", "inspect", "global"):
                 return
             case ("ip", "access-list", *_) | ("ipv6", "access-list", _) | ("class-map" | "policy-map" | "crypto", *_):
                 return
@@ -521,7 +534,13 @@ class _Reader(Draft[_Port]):
             next(iter(esp.get("mode", ())), "tunnel"),
         ), referred(key.get("pre-shared-key", ("",))[-1])  # fmt: skip
 
+    def sharing(self) -> sharing.Config | None:
+        names = {physical: port.name for physical, port in self.ports.items()}
+        return self.redundancy.config(self.file, names, self.networks_of())
+
     def config(self, end: int) -> frr.Config:
+        group = self.redundancy.group
+        self.beat = self.shared(group.control, group.line).name if group and group.control else ""
         for family, (_, draft) in self.processes.items():
             for origin in draft.redistributes:
                 if family not in self.internal:

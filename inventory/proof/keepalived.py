@@ -5,52 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-import msgspec
-
 from inventory.proof.blocks import Block, Unknown, each, refuse
+from inventory.proof.sharing import Config, Tracked, Virtual
 
 _WORD = re.compile(r'"[^"]*"|[{}]|[^\s{}"]+')
-
-
-class Tracked(msgspec.Struct, frozen=True):
-    """A script whose answer changes a priority."""
-
-    name: str
-    line: int
-    script: str
-    weight: int
-    """Added while it answers well, or where negative, while it does not; 0: a bad answer takes the device out."""
-    rise: int
-    doubted: bool
-    """Taken for a bad answer until it has answered."""
-
-
-class Virtual(msgspec.Struct, frozen=True):
-    """A virtual router: the addresses that its active device has on an interface."""
-
-    name: str
-    line: int
-    interface: str
-    group: int
-    """VRID."""
-    priority: int
-    seconds: float
-    """Between advertisements."""
-    version: int
-    source: str
-    addresses: tuple[tuple[str, int], ...]
-    """Address with its length, and line."""
-
-
-class Config(msgspec.Struct, frozen=True):
-    """What one keepalived.conf says."""
-
-    file: str
-    virtuals: tuple[Virtual, ...]
-    together: tuple[frozenset[str], ...]
-    """Names of virtual routers that change over together."""
-    tracked: tuple[Tracked, ...]
-    """What all of the first group follow."""
 
 
 def read(source: str, file: str) -> Config:

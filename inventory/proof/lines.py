@@ -56,7 +56,9 @@ def _addresses(world: World, device: Device, reading: Reading, wrong: Wrong) -> 
     expected: dict[str, set[str]] = {}
     for item in device.interfaces:
         texts = {item.v4, item.v6, *_beside(world, device.name, item.name)}
-        if item.kind == "zone" and reading.pair is not None:
+        if item.kind == "zone" and device.numbers and reading.pair is not None and reading.pair.spoken:
+            texts.add(f"{pairs.link_local(item.v6)}/64")
+        elif item.kind == "zone" and reading.pair is not None and not device.numbers:
             # The prefix stands at the virtual address; IPv6 advertisements are told apart by where they come from.
             texts = {
                 f"{item.v4.partition('/')[0]}/32",

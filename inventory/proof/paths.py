@@ -28,8 +28,9 @@ class Routed(msgspec.Struct, frozen=True):
     cuts: dict[str, Tables]
 
 
-def node(world: World, reading: Reading, active: bool = True) -> Node | None:
-    """A routing device as its files say; None when it has no readable frr.conf. `active`: it has the addresses that it shares."""
+def node(world: World, reading: Reading, active: bool = True, first: bool = True) -> Node | None:
+    """A routing device as its files say; None when it has no readable frr.conf. `active`: it has the addresses that it shares;
+    `first`: because of a pair's two that one is meant to."""
     if reading.frr is None:
         return None
     found: dict[str, list[Address]] = {}
@@ -40,12 +41,16 @@ def node(world: World, reading: Reading, active: bool = True) -> Node | None:
         for setting in item.settings:
             if setting.words[:2] in (("ip", "address"), ("ipv6", "address")) and len(setting.words) > 2:
                 found.setdefault(item.name, []).append(address_of(setting.words[2], reading.frr.file, setting.line))
-    shared = reading.pair if active else None
-    for virtual in shared.virtuals if shared else ():
-        for text, line in virtual.addresses:
-            found.setdefault(virtual.interface, []).append(address_of(text, shared.file if shared else "", line))
+    pair = reading.pair
+    for virtual in pair.virtuals if pair else ():
+        if pair and active:
+            for text, line in virtual.addresses:
+                found.setdefault(virtual.interface, []).append(address_of(text, pair.file, line))
+        elif pair and pair.fixed and not first:
+            found.pop(virtual.interface, None)
     device = world.devices[reading.device]
-    return Node(device.name, device.site, reading.frr, {name: tuple(listed) for name, listed in found.items()})
+    least = pair.least if pair and not active else {}
+    return Node(device.name, device.site, reading.frr, {name: tuple(listed) for name, listed in found.items()}, least)
 
 
 def wires(network: Network, nodes: Mapping[str, Node]) -> list[Wire]:
@@ -72,7 +77,7 @@ def compute(
     acting = {pairs.active(world, readings, site, first=first) for site in sites}
     for name, reading in readings.items():
         shown = world.devices[name].site not in sites or name in acting
-        made = node(world, reading, shown) if world.devices[reading.device].role != "host" else None
+        made = node(world, reading, shown, first) if world.devices[reading.device].role != "host" else None
         if made is not None:
             nodes[made.name] = made
     ground = routes.build(nodes, wires(network, nodes))
@@ -175,6 +180,8 @@ class Need(msgspec.Struct, frozen=True):
     address: int
     row: str
     place: str
+    beside: bool = False
+    """Whether the device has an interface in that zone itself: what it says there takes no gateway."""
 
 
 def _read(ground: Ground, device: Device, family: int, address: int) -> bool:
@@ -185,6 +192,25 @@ def _read(ground: Ground, device: Device, family: int, address: int) -> bool:
         if interval.number((i.v4 if family == 4 else i.v6).partition("/")[0]) == address
     ]
     return not names or (device.name, names[0]) in ground.ends
+
+
+def _aside(network: Network, device: Device, address: int, family: int) -> bool:
+    """Whether an address is what a vendor's firewall has in a zone beside the gateway: only the other one of its pair speaks to it."""
+    if not device.numbers or device not in network.pair(device.site):
+        return False
+    zones = (each for each in device.interfaces if each.kind == "zone")
+    return any(interval.number((each.v4 if family == 4 else each.v6).partition("/")[0]) == address for each in zones)
+
+
+def _beside(network: Network, one: str, other: str) -> bool:
+    """Whether two devices are a vendor's pair, each with an interface in every zone."""
+    device = network.devices[one]
+    return (
+        bool(device.numbers)
+        and other != one
+        and network.devices[other] in network.pair(device.site)
+        and device.role == "firewall"
+    )
 
 
 def needs(world: World, ground: Ground, mine: Collection[str] | None = None) -> list[Need]:
@@ -212,7 +238,7 @@ def needs(world: World, ground: Ground, mine: Collection[str] | None = None) -> 
                     for name, device in found
                     if device.routes
                     for span in own_addresses(device, family)
-                    if _read(ground, device, family, span[0])
+                    if not _aside(network, device, span[0], family) and _read(ground, device, family, span[0])
                 ]
             return [
                 (name, interval.number(device.loopback4 if family == 4 else device.loopback6))
@@ -250,13 +276,14 @@ def needs(world: World, ground: Ground, mine: Collection[str] | None = None) -> 
                                 continue
                             if one != two:
                                 goal, back = f"{other.key}:{flow.to_zone}", f"{site.key}:{flow.from_zone}"
+                                beside = _beside(network, one, two)
                                 found.setdefault(
                                     (one, family, there),
-                                    Need(one, site.key, goal, two, family, there, flow.id, flow.place),
+                                    Need(one, site.key, goal, two, family, there, flow.id, flow.place, beside),
                                 )
                                 found.setdefault(
                                     (two, family, here),
-                                    Need(two, other.key, back, one, family, here, flow.id, flow.place),
+                                    Need(two, other.key, back, one, family, here, flow.id, flow.place, beside),
                                 )
     return list(found.values())
 
@@ -299,6 +326,14 @@ class _Steps:
         devices, passed, device = [need.device], list[str](), need.device
         while device != need.owner:
             hop = self.next(device, need.family, need.address)
+            if (
+                need.beside
+                and device == need.device
+                and hop is not None
+                and hop.protocol == "connected"
+                and not hop.wire
+            ):
+                return routes.Way(tuple(devices), tuple(passed), "delivered")
             if hop is not None and hop.protocol == "connected" and hop.wire:
                 # The destination is the other end of this very line.
                 owner = self.ground.owner.get((need.family, need.address), ("", ""))

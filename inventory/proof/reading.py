@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from inventory.proof import frr, nftables
+from inventory.proof import frr, nftables, sharing
 from inventory.proof.sockets import Switch
 
 
@@ -15,3 +15,5 @@ class Reading(msgspec.Struct, frozen=True):
     filter: nftables.Ruleset
     switching: Switch | None = None
     """Of a text with VLANs."""
+    pair: sharing.Config | None = None
+    """Of a text with virtual addresses or a heartbeat."""

@@ -49,6 +49,8 @@ class Node(msgspec.Struct, frozen=True):
     site: str
     config: frr.Config
     addresses: Mapping[str, tuple[Address, ...]]
+    least: Mapping[int, int] = {}
+    """Family → least cost that it tells of its prefixes, while the other device of its pair has the gateways."""
 
 
 class Wire(msgspec.Struct, frozen=True):
@@ -231,6 +233,11 @@ def passive(config: frr.Config, name: str, family: int) -> bool:
     return bool(own) or name in process.passive or ("default" in process.passive and name not in process.active)
 
 
+def cost_of(config: frr.Config, name: str, family: int) -> int:
+    """OSPF's cost of an interface."""
+    return int(_setting(config, name, family, "cost", "10"))
+
+
 def _setting(config: frr.Config, name: str, family: int, what: str, default: str) -> str:
     interface = config.interfaces.get(name)
     words = ("ip", "ospf", what) if family == 4 else ("ipv6", "ospf6", what)
@@ -257,7 +264,7 @@ def _ospf(
             timers = tuple(
                 _setting(node.config, name, family, what, "") for what in ("hello-interval", "dead-interval", "network")
             )
-            ends.append((device, area[0], subnets, timers, int(_setting(node.config, name, family, "cost", "10"))))
+            ends.append((device, area[0], subnets, timers, cost_of(node.config, name, family)))
         if len(ends) == 2 and ends[0][1] == ends[1][1] and ends[0][2] & ends[1][2] and ends[0][3] == ends[1][3]:
             edges.setdefault(ends[0][0], []).append((ends[0][4], ends[1][0], wire.id))
             edges.setdefault(ends[1][0], []).append((ends[1][4], ends[0][0], wire.id))
@@ -285,7 +292,7 @@ def _stubs(ground: Ground, device: str, family: int, down: frozenset[str]) -> di
     for name, addresses in node.addresses.items():
         if not ground.up(device, name, down) or area_of(node.config, name, family, addresses) is None:
             continue
-        cost = 0 if name == "lo" else int(_setting(node.config, name, family, "cost", "10"))
+        cost = 0 if name == "lo" else max(cost_of(node.config, name, family), node.least.get(family, 0))
         for address in addresses:
             if address.family == family:
                 found[address.key] = min(cost, found.get(address.key, cost))

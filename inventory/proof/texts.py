@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from ground.mistake import Mistake, Mistakes
-from inventory.proof import comware, frr, iosxe, keepalived, networkd, nftables, swanctl, vrp, zonefile
+from inventory.proof import comware, frr, iosxe, keepalived, networkd, nftables, sharing, swanctl, vrp, zonefile
 from inventory.proof.sockets import Switch
 
 WHOLE = {"/vrpcfg.cfg": vrp.read, "/startup.cfg": comware.read, "/startup-config": iosxe.read}
@@ -36,7 +36,7 @@ class Reading(msgspec.Struct, frozen=True):
     named: zonefile.Named | None = None
     zones: tuple[tuple[zonefile.NamedZone, zonefile.Zonefile], ...] = ()
     switching: Switch | None = None
-    pair: keepalived.Config | None = None
+    pair: sharing.Config | None = None
     mistakes: tuple[Mistake, ...] = ()
 
     def here(self, target: str) -> str:
@@ -101,10 +101,10 @@ def read(device: str, texts: dict[str, Text], before: Reading | None = None) -> 
                 ruleset = old or nftables.read(text.content, text.path)
             elif target in WHOLE:
                 if before and before.frr and same(target):
-                    config, ruleset, switch = before.frr, before.nftables, before.switching
+                    config, ruleset, switch, pair = before.frr, before.nftables, before.switching, before.pair
                 else:
                     whole = WHOLE[target](text.content, text.path)
-                    config, ruleset, switch = whole.routing, whole.filter, whole.switching
+                    config, ruleset, switch, pair = whole.routing, whole.filter, whole.switching, whole.pair
             elif path.name == "frr.conf":
                 ready = before.frr if before and same(target) else None
                 config = ready or frr.read(text.content, text.path)

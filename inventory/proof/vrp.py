@@ -12,10 +12,11 @@ from functools import partial
 
 import msgspec
 
-from inventory.proof import frr, interval, nftables, zoned
+from inventory.proof import frr, interval, nftables, sharing, zoned
 from inventory.proof.blocks import Block, Unknown, each
 from inventory.proof.draft import OSPF4, OSPF6, Draft, Peer, Port, Tunnel
 from inventory.proof.frr import Setting
+from inventory.proof.hrp import Hrp
 from inventory.proof.nftables import Match
 from inventory.proof.reading import Reading
 from inventory.proof.shielding import Shield
@@ -95,6 +96,7 @@ class _Reader(Draft[_Port]):
         self.zones: dict[str, dict[str, int]] = {"local": {}, "trust": {}, "untrust": {}, "dmz": {}}
         self.sets: dict[str, tuple[Block, list[str]]] = {}
         self.keyed: dict[tuple[str, str, str], Phrases] = {}
+        self.hrp = Hrp()
         self.bfd = False
         self.basic = False
         self.untracked: set[int] = set()
@@ -115,6 +117,8 @@ class _Reader(Draft[_Port]):
                 self.settings.append(Setting(("ipv6", "forwarding"), block.line))
             case ("bfd",):
                 self.bfd = True
+            case ("hrp", *_) | ("undo", "hrp", *_):
+                self.hrp.top(block)
             case ("vlan" | "stp", *_) if self.switch:
                 self._switched(self.switch, block)
             case ("interface", name) if self.switch and not name.startswith(INNER):
@@ -169,6 +173,9 @@ class _Reader(Draft[_Port]):
                 case ("ip", "address", address, mask, *more) if more in ([], ["sub"]):
                     port.networks.append(f"{address}/{mask_length(mask)}")
                     port.settings.append(Setting(("ip", "address", port.networks[-1]), below.line))
+                case ("ipv6", "address", address, "link-local"):
+                    if six:
+                        port.settings.append(Setting(("ipv6", "address", f"{spelled(address)}/64"), below.line))
                 case ("ipv6", "address", address):
                     if six:
                         port.settings.append(Setting(("ipv6", "address", address.lower()), below.line))
@@ -185,6 +192,8 @@ class _Reader(Draft[_Port]):
                 case (("ospf" | "ospfv3"), *_):
                     pass  # when the processes are known
                 case _:
+                    if self.hrp.inside(name, below):
+                        return
                     if tunnel is None or not self._tunnel(tunnel, below):
                         raise Unknown(below.line, " ".join(below.words))
 
@@ -274,6 +283,8 @@ class _Reader(Draft[_Port]):
         text = " ".join(block.words)
         match block.words:
             case ("sysname", _) | ("ipv6",) | ("bfd",) | ("ip", "address-set", *_):
+                return
+            case ("hrp", *_) | ("undo", "hrp", *_):
                 return
             case ("vlan" | "stp", *_) if self.switch:
                 return
@@ -596,7 +607,14 @@ class _Reader(Draft[_Port]):
             _first(esp, "encapsulation-mode") or "tunnel",
         ), secret  # fmt: skip
 
+    def sharing(self) -> sharing.Config | None:
+        return self.hrp.config(
+            self.file, {physical: port.name for physical, port in self.ports.items()}, self.networks_of()
+        )
+
     def config(self, end: int) -> frr.Config:
+        physical, _, line = self.hrp.beat
+        self.beat = self.shared(physical, line).name if physical else ""
         config = super().config(end)
         if config.bgp:
             self._families(config.bgp)

@@ -12,7 +12,8 @@ import msgspec
 from inventory.proof import interval, nftables
 from inventory.proof.nftables import Match
 
-NUMBERS = {"1": "icmp", "6": "tcp", "17": "udp", "47": "gre", "50": "esp", "51": "ah", "58": "icmpv6", "89": "ospf"}
+NUMBERS = {"1": "icmp", "6": "tcp", "17": "udp", "47": "gre", "50": "esp", "51": "ah", "58": "icmpv6", "89": "ospf",
+           "112": "vrrp"}  # fmt: skip
 """IANA protocol numbers → names as the proof spells them."""
 
 

@@ -65,6 +65,7 @@ def files(intent: Intent) -> list[File]:
         spoken={neighbour.key for neighbour in routing.neighbours if neighbour.relation != "inside"},
         preference=PREFERENCE,
         metric=METRIC,
+        **zoned.pair(intent),
         zones=zoned.zones(intent),
         sets=filter.sets,
         object=_object,
@@ -75,7 +76,8 @@ def files(intent: Intent) -> list[File]:
         resolver=intent.resolver,
         administration=administration,
         officers=OFFICERS,
-        source="LoopBack0",
+        # One of a pair is told the time in the zone itself, whichever of the two has the gateway.
+        source="" if intent.pair else "LoopBack0",
         secret=lambda what: secret.reference(f"device/{intent.device.name}/{what}"),
         numbered=numbered,
         numbers=RULE,

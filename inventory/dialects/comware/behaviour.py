@@ -144,6 +144,43 @@ _SWITCH = (
     *names("interface", "port link-aggregation group", r"interface Bridge-Aggregation\1", r"\d+"),
 )
 
+_PAIR = (
+    Effect("", "remote-backup group", enters="pair"),
+    Effect("", "undo remote-backup group", writes="", drops="remote-backup group"),
+    Effect("pair", r"data-channel interface \S+", erases=("data-channel",)),
+    takes("pair", "undo data-channel", "data-channel"),
+    *sets("pair", "(local-ip|remote-ip|device-role)", r"\S+"),
+    *switch("pair", "hot-backup enable"),
+    Effect("pair", "undo configuration auto-sync enable"),
+    takes("pair", "configuration auto-sync enable", "undo configuration auto-sync enable"),
+    Effect("pair", r"adjust-cost (ospf|ospfv3) enable absolute( \d+)?", erases=(r"adjust-cost \1 enable",)),
+    takes("pair", r"undo adjust-cost (ospf|ospfv3) enable", r"adjust-cost \1 enable"),
+    *switch("pair", r"track interface (\S+)"),
+    Effect(
+        "interface",
+        r"vrrp vrid (\d+) virtual-ip (\S+) (?:active|standby)",
+        needs=("ip address",),
+        passed=(r"vrrp vrid \1 virtual-ip \2", ""),
+    ),
+    takes("interface", r"undo vrrp vrid (\d+) virtual-ip (\S+)", r"vrrp vrid \1 virtual-ip \2"),
+    Effect(
+        "interface",
+        r"vrrp ipv6 vrid (\d+) virtual-ip \S+ link-local (?:active|standby)",
+        passed=(r"vrrp ipv6 vrid \1", ""),
+    ),
+    # The virtual router goes with it.
+    takes("interface", r"undo vrrp ipv6 vrid (\d+) virtual-ip fe80:\S+", r"vrrp ipv6 vrid \1"),
+    Effect(
+        "interface",
+        r"vrrp ipv6 vrid (\d+) virtual-ip (\S+) (?:active|standby)",
+        needs=(r"vrrp ipv6 vrid \1",),
+        passed=(r"vrrp ipv6 vrid \1 virtual-ip \2", ""),
+    ),
+    takes("interface", r"undo vrrp ipv6 vrid (\d+) virtual-ip (\S+)", r"vrrp ipv6 vrid \1 virtual-ip \2"),
+    Effect("interface", r"ipv6 address \S+ link-local", passed=("ipv6 address", "link-local")),
+    takes("interface", r"undo ipv6 address (\S+) link-local", r"ipv6 address \1 link-local"),
+)
+
 _TOP = (
     Effect("", r"sysname \S+", erases=("sysname",)),
     takes("", "undo sysname", "sysname"),
@@ -385,7 +422,7 @@ _BGP = (
 )
 
 BEHAVIOUR = Behaviour(
-    effects=(*_KEYS, *_SWITCH, *_TOP, *_INTERFACE, *_OSPF, *_BGP),
+    effects=(*_KEYS, *_SWITCH, *_PAIR, *_TOP, *_INTERFACE, *_OSPF, *_BGP),
     leaves=frozenset({"quit"}),
     vanishing=frozenset({"interface", "family", "line", "security-policy", "factory zone"}),
 )

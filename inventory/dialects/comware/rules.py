@@ -113,7 +113,44 @@ _SWITCH = (
 )
 """Of switches."""
 
+_PAIR = (
+    line("remote-backup group", opens="pair"),
+    line("data-channel interface <port>", "undo data-channel", at="pair"),
+    line("{end:local-ip|remote-ip} <address>", "undo {end}", at="pair"),
+    line("device-role <role>", "undo device-role", at="pair"),
+    line("hot-backup enable", at="pair"),
+    line("undo configuration auto-sync enable", "configuration auto-sync enable", at="pair"),
+    line("adjust-cost {protocol} enable absolute [<cost>]", "undo adjust-cost {protocol} enable", at="pair"),
+    line("track interface {port}", at="pair"),
+    # The other state only from none. IPv6 has its link-local address first, and all others go with it.
+    line(
+        "vrrp vrid {group} virtual-ip {address} <state>",
+        "undo vrrp vrid {group} virtual-ip {address}",
+        at="interface",
+        over=False,
+        uses=("address of {interface}",),
+    ),
+    line(
+        "vrrp ipv6 vrid {group} virtual-ip {address} link-local <state>",
+        "undo vrrp ipv6 vrid {group} virtual-ip {address}",
+        at="interface",
+        over=False,
+        gives=("vrrp6 {group} on {interface}",),
+    ),
+    line(
+        "vrrp ipv6 vrid {group} virtual-ip {address} <state>",
+        "undo vrrp ipv6 vrid {group} virtual-ip {address}",
+        at="interface",
+        over=False,
+        uses=("vrrp6 {group} on {interface}",),
+        of="vrrp6 {group} on {interface}",
+    ),
+    line("ipv6 address {address} link-local", at="interface", over=False, once="link-local of {interface}"),
+)
+"""Of one of two firewalls."""
+
 _TOP = (
+    *_PAIR,
     *_SWITCH,
     *_KEYS,
     line("sysname <name>", "undo sysname"),
@@ -255,7 +292,7 @@ _INTERFACE = (
         "ip address <address> <mask>",
         "undo ip address",
         at="interface",
-        gives=("first of {interface}",),
+        gives=("first of {interface}", "address of {interface}"),
         of="instance of {interface}",
         once="{address} of {interface}",
     ),

@@ -22,12 +22,17 @@ from inventory.file import File
 from inventory.filtering import Filter
 from inventory.intent import Intent
 from inventory.models import models
+from inventory.pairing import LOST
 from inventory.routing import METRIC, PREFERENCE
 from inventory.switching import Switching
 
 TARGET = "/startup-config"
 SEQUENCE = 2**31 - 1
 """Highest number of an entry in a list."""
+OBJECTS = 10
+"""Tracked objects of cables are numbered from here, by the number in the neighbour's name."""
+IDENTIFIERS = 5000
+"""Redundancy interface identifiers of cables, likewise; a zone's is its VLAN id."""
 OFFICERS = ("system-officer", "audit-officer", "security-officer")
 """Administrators whose rights do not overlap (GB/T 22239 8.1.5.1 to 8.1.5.3)."""
 PORTS = {
@@ -90,6 +95,10 @@ def files(intent: Intent) -> list[File]:
         spoken={neighbour.key for neighbour in routing.neighbours if neighbour.relation != "inside"},
         preference=PREFERENCE,
         metric=METRIC,
+        **zoned.pair(intent),
+        lost=LOST,
+        object=lambda cable: OBJECTS + int(cable[-1]),
+        rii=lambda cable: IDENTIFIERS + int(cable[-1]),
         zone_of=lambda port: zoned.zone_of(intent.device.role, port),
         zones=zoned.zones(intent),
         classes=classes,
@@ -101,7 +110,8 @@ def files(intent: Intent) -> list[File]:
         resolver=intent.resolver,
         administration=administration,
         officers=OFFICERS,
-        source="Loopback0",
+        # One of a pair is told the time, and logs, in the zone itself, whichever of the two has the gateway.
+        source="" if intent.pair else "Loopback0",
         secret=lambda what: secret.reference(f"device/{intent.device.name}/{what}"),
         numbered=numbered,
         highest=SEQUENCE,

@@ -106,6 +106,44 @@ _SWITCH = (
     takes("interface", "no channel-group", "channel-group"),
 )
 
+_PAIR = (
+    Effect("", "parameter-map type inspect global", enters="global"),
+    *switch("global", "redundancy"),
+    Effect("", "redundancy", enters="redundancy"),
+    Effect("redundancy", "application redundancy", enters="groups"),
+    Effect("groups", r"group \d+", enters="group"),
+    Effect("groups", r"no group (\d+)", writes="", drops=r"group \1", idle=r"redundancy group \1 .*"),
+    *sets("group", "name", r"\S+"),
+    *switch("group", "preempt"),
+    *sets("group", "priority"),
+    Effect("group", r"control \S+ protocol \d+", passed=("control", "")),
+    takes("group", r"no control \S+ protocol \d+", "control"),
+    Effect("group", r"data \S+", passed=("data", "")),
+    takes("group", r"no data \S+", "data"),
+    Effect("group", r"track (\d+) decrement \d+", erases=(r"track \1",)),
+    takes("group", r"no track (\d+)", r"track \1"),
+    Effect("", r"track (\d+) interface \S+ line-protocol", passed=(r"track \1", "")),
+    Effect("", r"track \d+ list boolean or", enters="list"),
+    Effect(
+        "",
+        r"no track (\d+)",
+        writes="",
+        erases=(r"track \1",),
+        drops=r"track \1 list boolean or",
+        idle=r"track \1 decrement \d+|object \1",
+    ),
+    *switch("list", r"object (\d+)"),
+    Effect("interface", r"redundancy rii \d+", passed=("redundancy rii", "")),
+    takes("interface", "no redundancy rii", "redundancy rii"),
+    Effect(
+        "interface",
+        r"redundancy group (\d+) (ip|ipv6) (\S+) exclusive( decrement \d+)?",
+        erases=(r"redundancy group \1 \2 \3",),
+        needs=("redundancy rii",),
+    ),
+    takes("interface", r"no redundancy group (\d+) (ip|ipv6) (\S+)", r"redundancy group \1 \2 \3"),
+)
+
 _TOP = (
     Effect("", r"hostname \S+", erases=("hostname",)),
     takes("", "no hostname", "hostname"),
@@ -361,7 +399,7 @@ _BGP = (
 )
 
 BEHAVIOUR = Behaviour(
-    effects=(*_KEYS, *_SWITCH, *_TOP, *_ACTION, *_INTERFACE, *_OSPF, *_BGP),
+    effects=(*_KEYS, *_SWITCH, *_PAIR, *_TOP, *_ACTION, *_INTERFACE, *_OSPF, *_BGP),
     leaves=frozenset({"exit", "exit-address-family"}),
-    vanishing=frozenset({"interface", "family", "line"}),
+    vanishing=frozenset({"interface", "family", "line", "global", "redundancy", "groups"}),
 )

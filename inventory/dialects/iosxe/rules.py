@@ -76,7 +76,41 @@ _SWITCH = (
 )
 """Of switches."""
 
+_PAIR = (
+    Rule("parameter-map type inspect global", opens="global", remove=""),
+    Rule("redundancy", at="global"),
+    Rule("redundancy", opens="redundancy", remove=""),
+    Rule("application redundancy", at="redundancy", opens="groups", remove=""),
+    Rule("group {group}", at="groups", opens="group", gives=("redundancy group {group}",)),
+    Rule("name <name>", at="group", remove="no name"),
+    Rule("preempt", at="group"),
+    Rule("priority <value+>", at="group", remove="no priority"),
+    Rule("control <port> protocol <protocol>", at="group", over=False, remove="no control {port} protocol {protocol}"),
+    Rule("data <port>", at="group", over=False, remove="no data {port}"),
+    Rule("track {object} decrement <value>", at="group", remove="no track {object}", uses=("object {object}",)),
+    # What it follows is said once; another interface only from none.
+    Rule(
+        "track {object} interface <port> line-protocol",
+        over=False,
+        remove="no track {object}",
+        gives=("object {object}",),
+    ),
+    Rule("track {object} list boolean or", opens="list", remove="no track {object}", gives=("object {object}",)),
+    Rule("object {member}", at="list", uses=("object {member}",)),
+    Rule(
+        "redundancy rii <number>", at="interface", over=False, remove="no redundancy rii", gives=("rii of {interface}",)
+    ),
+    Rule(
+        "redundancy group {group} {family:ip|ipv6} {address} exclusive [decrement <value>]",
+        at="interface",
+        remove="no redundancy group {group} {family} {address}",
+        uses=("redundancy group {group}", "rii of {interface}", "{family} of {interface}"),
+    ),
+)
+"""Of one of two firewalls."""
+
 _TOP = (
+    *_PAIR,
     *_SWITCH,
     *_KEYS,
     Rule("hostname <name>", remove="no hostname"),
@@ -196,7 +230,7 @@ _INTERFACE = (
         "ip address <address> <mask>",
         at="interface",
         remove="no ip address",
-        gives=("first of {interface}",),
+        gives=("first of {interface}", "ip of {interface}"),
         uses=("vlan of {interface}",),
         of="vrf of {interface}",
         once="{address} of {interface}",
@@ -219,7 +253,13 @@ _INTERFACE = (
         remove="no tunnel protection ipsec profile",
         uses=("ipsec profile {profile}",),
     ),
-    Rule("ipv6 address {address}", at="interface", uses=("vlan of {interface}",), of="vrf of {interface}"),
+    Rule(
+        "ipv6 address {address}",
+        at="interface",
+        uses=("vlan of {interface}",),
+        of="vrf of {interface}",
+        gives=("ipv6 of {interface}",),
+    ),
     Rule("ipv6 nd ra suppress all", at="interface"),
     Rule("no ip {what:redirects|proxy-arp|unreachables}", at="interface", remove="ip {what}"),
     Rule("zone-member security <zone>", at="interface", over=False, uses=("zone {zone}",)),

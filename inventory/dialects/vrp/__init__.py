@@ -63,6 +63,7 @@ def files(intent: Intent) -> list[File]:
         lists=lists(routing, INDEX),
         preference=PREFERENCE,
         metric=METRIC,
+        **zoned.pair(intent),
         zones=zoned.zones(intent),
         sets=filter.sets,
         policies=[policy(one) for one in zoned.policies(intent, filter)],
@@ -72,7 +73,8 @@ def files(intent: Intent) -> list[File]:
         resolver=intent.resolver,
         administration=administration,
         officers=OFFICERS,
-        source="LoopBack0",
+        # One of a pair is told the time in the zone itself, whichever of the two has the gateway.
+        source="" if intent.pair else "LoopBack0",
         secret=lambda what: secret.reference(f"device/{intent.device.name}/{what}"),
         numbered=numbered,
         rules=RULE,

@@ -90,6 +90,45 @@ _SWITCH = (
     takes("interface", "undo eth-trunk", "eth-trunk"),
 )
 
+_PAIR = (
+    Effect("", "hrp enable", needs=("hrp interface",)),
+    takes("", "undo hrp enable", "hrp enable"),
+    Effect("", r"hrp interface (\S+) remote \S+", passed=("hrp interface", "")),
+    takes("", r"undo hrp interface (\S+)", r"hrp interface \1"),
+    *switch("", "hrp standby-device"),
+    *switch("", "hrp mirror session enable"),
+    *switch("", "hrp standby config enable"),
+    Effect("", "undo hrp auto-sync config"),
+    takes("", "hrp auto-sync config", "undo hrp auto-sync config"),
+    *sets("", "hrp adjust (ospf-cost|ospfv3-cost) enable", r"\d+"),
+    Effect("", "hrp adjust (ospf-cost|ospfv3-cost) enable", erases=(r"hrp adjust \1 enable",)),
+    *switch("", r"hrp track interface (\S+)"),
+    Effect(
+        "interface",
+        r"vrrp vrid (\d+) virtual-ip (\S+) (?:active|standby)",
+        needs=("ip address",),
+        passed=(r"vrrp vrid \1 virtual-ip \2", ""),
+    ),
+    takes("interface", r"undo vrrp vrid (\d+) virtual-ip (\S+)", r"vrrp vrid \1 virtual-ip \2"),
+    Effect(
+        "interface",
+        r"vrrp6 vrid (\d+) virtual-ip \S+ link-local (?:active|standby)",
+        needs=("ipv6 enable",),
+        passed=(r"vrrp6 vrid \1", ""),
+    ),
+    # The virtual router goes with it.
+    takes("interface", r"undo vrrp6 vrid (\d+) virtual-ip \S+ link-local", r"vrrp6 vrid \1"),
+    Effect(
+        "interface",
+        r"vrrp6 vrid (\d+) virtual-ip (\S+) (?:active|standby)",
+        needs=(r"vrrp6 vrid \1",),
+        passed=(r"vrrp6 vrid \1 virtual-ip \2", ""),
+    ),
+    takes("interface", r"undo vrrp6 vrid (\d+) virtual-ip (\S+)", r"vrrp6 vrid \1 virtual-ip \2"),
+    Effect("interface", r"ipv6 address \S+ link-local", needs=("ipv6 enable",), passed=("ipv6 address", "link-local")),
+    takes("interface", r"undo ipv6 address (\S+) link-local", r"ipv6 address \1 link-local"),
+)
+
 _TOP = (
     Effect("", r"sysname \S+", erases=("sysname",)),
     takes("", "undo sysname", "sysname"),
@@ -278,7 +317,7 @@ _INTERFACE = (
     takes("interface", "undo ip address( dhcp-alloc)?", "ip address"),
     Effect("interface", "ipv6 enable", needs=("ipv6",)),
     # With it goes all of IPv6 on the interface.
-    Effect("interface", "undo ipv6 enable", writes="", erases=("ipv6 enable", "ipv6 address", "ospfv3")),
+    Effect("interface", "undo ipv6 enable", writes="", erases=("ipv6 enable", "ipv6 address", "ospfv3", "vrrp6")),
     *switch("interface", r"ipv6 address (\S+)", needs=("ipv6 enable",)),
     takes("interface", "service-manage enable", "undo service-manage enable"),
     Effect("interface", "undo service-manage enable"),
@@ -356,7 +395,7 @@ _BGP = (
 )
 
 BEHAVIOUR = Behaviour(
-    effects=(*_KEYS, *_SWITCH, *_TOP, *_INTERFACE, *_OSPF, *_BGP),
+    effects=(*_KEYS, *_SWITCH, *_PAIR, *_TOP, *_INTERFACE, *_OSPF, *_BGP),
     leaves=frozenset({"quit"}),
     vanishing=frozenset({"interface", "family", "line", "aaa", "security-policy", "factory zone"}),
 )

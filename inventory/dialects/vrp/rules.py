@@ -92,8 +92,59 @@ _SWITCH = (
 )
 """Of switches."""
 
+_PAIR = (
+    line("hrp enable", uses=("heartbeat",)),
+    line(
+        "hrp interface {interface} remote <address>",
+        "undo hrp interface {interface}",
+        over=False,
+        gives=("heartbeat",),
+    ),
+    line("hrp standby-device"),
+    line("hrp mirror session enable"),
+    line("undo hrp auto-sync config", "hrp auto-sync config"),
+    line("hrp standby config enable"),
+    line("hrp adjust {what:ospf-cost|ospfv3-cost} enable [<cost>]", "undo hrp adjust {what} enable"),
+    line("hrp track interface {interface}"),
+    # The other state only from none. IPv6 has its link-local address first, and all others go with it.
+    line(
+        "vrrp vrid {group} virtual-ip {address} <state>",
+        "undo vrrp vrid {group} virtual-ip {address}",
+        at="interface",
+        over=False,
+        uses=("address of {interface}",),
+    ),
+    line(
+        "vrrp6 vrid {group} virtual-ip {address} link-local <state>",
+        "undo vrrp6 vrid {group} virtual-ip {address} link-local",
+        at="interface",
+        over=False,
+        gives=("vrrp6 {group} on {interface}",),
+        uses=("ipv6 on {interface}",),
+        of="ipv6 on {interface}",
+    ),
+    line(
+        "vrrp6 vrid {group} virtual-ip {address} <state>",
+        "undo vrrp6 vrid {group} virtual-ip {address}",
+        at="interface",
+        over=False,
+        uses=("vrrp6 {group} on {interface}",),
+        of="vrrp6 {group} on {interface}",
+    ),
+    line(
+        "ipv6 address {address} link-local",
+        at="interface",
+        over=False,
+        uses=("ipv6 on {interface}",),
+        of="ipv6 on {interface}",
+        once="link-local of {interface}",
+    ),
+)
+"""Of one of two firewalls."""
+
 _TOP = (
     *_SWITCH,
+    *_PAIR,
     line("sysname <name>", "undo sysname"),
     line("ipv6", gives=("ipv6",)),
     line("bfd", opens="bfd", gives=("bfd",)),
@@ -241,7 +292,7 @@ _INTERFACE = (
         "ip address <address> <mask>",
         "undo ip address",
         at="interface",
-        gives=("first of {interface}",),
+        gives=("first of {interface}", "address of {interface}"),
         of="instance of {interface}",
         once="{address} of {interface}",
     ),

@@ -36,19 +36,24 @@ def switch(dialect: str) -> dict[str, Any]:
     return {"role": "switch", "dialect": dialect, "model": SWITCHES[dialect], "reason": "test"}
 
 
-def folder(place: Path, devices: list[dict[str, Any]], switches: int = 0, **changes: Any) -> Path:
+def folder(
+    place: Path, devices: list[dict[str, Any]], switches: int = 0, firewalls: int = 1, **changes: Any
+) -> Path:  # fmt: skip
     """The pilot's plan with these rows of `devices:` in `place`; keys of plan.yml may be changed too.
 
-    `switches`: of each centre; an office has one where they have any.
+    `switches`: of each centre; an office has one where they have any. `firewalls`: of each centre.
     """
     written = yaml.safe_load((folder_of("pilot")[0] / "plan.yml").read_text("utf-8"))
     place.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump({**written, "devices": devices, **changes}, allow_unicode=True, sort_keys=False)
     (place / "plan.yml").write_text(text, "utf-8")
-    if switches:
+    if switches or firewalls > 1:
         sites = yaml.safe_load((folder_of("national")[0] / "sites.yml").read_text("utf-8"))
         for kind in sites["sites"]:
-            kind["switches"] = switches if kind["kind"] == "centre" else 1
+            if switches:
+                kind["switches"] = switches if kind["kind"] == "centre" else 1
+            if kind["kind"] == "centre":
+                kind["firewalls"] = firewalls
         (place / "sites.yml").write_text(yaml.safe_dump(sites, allow_unicode=True, sort_keys=False), "utf-8")
     return place
 

@@ -98,8 +98,17 @@ def test_ansible_is_told_nothing_of_vendors_devices(tmp_path: Path) -> None:
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_no_two_interfaces_of_a_model_share_a_port_unless_they_have_numbers(vendor: str) -> None:
     for model in models(vendor).values():
-        alone = [*filter(None, [model.management]), *model.inside.values(), *model.sockets()]
-        shared = {*model.wan.values(), model.zone} - {""}
-        assert len(set(alone)) == len(alone) and not shared & set(alone), model.title
+        # Cables by who is at their other end; a port may be one thing at a router and another at a firewall.
+        routers, firewalls = ([p for far, p in model.inside.items() if far.startswith(to)] for to in ("r", "fw"))
+        for role in model.roles:
+            cables = {"router": [*routers, *firewalls], "firewall": [*routers, *filter(None, [model.pair])]}.get(
+                role, []
+            )
+            alone = [*filter(None, [model.management]), *cables, *model.sockets()]
+            shared = {"router": {*model.wan.values()}, "firewall": {model.zone}}.get(
+                role, {*model.wan.values(), model.zone} - {""}
+            )
+            assert len(set(alone)) == len(alone) and not shared & set(alone), (model.title, role)
+        assert ("firewall" in model.roles) == bool(model.pair)
         assert model.source and set(model.roles) <= {"router", "firewall", "access", "switch"}
         assert bool(model.sockets()) == ("switch" in model.roles) == bool(model.aggregate and model.inner)

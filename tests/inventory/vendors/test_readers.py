@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from ground.mistake import Mistakes
 from inventory.dialects import comware, iosxe, vrp
 from inventory.ends import Dual
-from inventory.filtering import Filter, NamedSet, Rule
+from inventory.filtering import Filter, NamedSet, Peer, Rule
 from inventory.intent import Administration, Intent, Port, Time, Tunnel
+from inventory.pairing import BEATS, HEARTBEAT, PRIORITIES, Pair, Share
 from inventory.proof import comware as comware_reader
 from inventory.proof import frr, interval
 from inventory.proof import iosxe as iosxe_reader
@@ -135,6 +136,81 @@ def intent(vendor: str, routing: Routing, filter: Filter, role: Any, suites: tup
         device, "prefecture", "x", ports, loopback, Dual(), Time(Dual(), Dual()), routing, filter,
         administration=Administration(Dual(), Dual()),
     )  # fmt: skip
+
+
+@st.composite
+def paired(draw: st.DrawFn, vendor: str, first: bool) -> Intent:
+    """One of two firewalls: some zones with prefixes of any length, and cables to one or two routers."""
+    place = 0 if first else 1
+    zones = draw(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=4, unique=True))
+    cables = [f"i-r{number}" for number in range(1, 1 + draw(st.integers(1, 2)))]
+    shares, ports = [], []
+    for number, zone in enumerate(zones):
+        nets = [
+            ipaddress.ip_network((int(ipaddress.ip_address(base)) + (number << (16 if bits == 32 else 80)), length))
+            for base, bits, length in (
+                ("10.1.0.0", 32, draw(st.integers(16, 29))), ("3fff::", 128, draw(st.integers(48, 64))),
+            )
+        ]  # fmt: skip
+        held = [[f"{net[at]}" for at in (1, 2 + place, 3 - place)] for net in nets]
+        own = Dual(*((f"{each[1]}/{net.prefixlen}",) for each, net in zip(held, nets, strict=True)))
+        gate4, gate6 = [f"{each[0]}/{net.prefixlen}" for each, net in zip(held, nets, strict=True)]
+        links = [f"fe80::{at}" for at in (1, 2 + place, 3 - place)]
+        shares.append(
+            Share(f"z-{zone}", zone, held[0][1], held[1][1], gate4, gate6, links[1], held[0][2], links[2], links[0])
+        )
+        ports.append(Port(f"z-{zone}", own, kind="zone", number=20 + number + place, vlan=20 + number))
+    for number, name in enumerate(cables):
+        ends = Dual((f"{host(2 * number, 4)}/31",), (f"{host(2 * number, 6)}/127",))
+        ports.append(Port(name, ends, kind="inside", peer=f"640100-{name[2:]}", rank="primary", number=11 + number))
+    names = tuple(port.name for port in ports if port.kind == "zone")
+    routing = Routing(
+        "10.255.9.9", 0, "3fff:f::9", True, tuple(Cable(name, 10) for name in cables), ("lo", *names),
+        zone_cost=0 if first else 20,
+    )  # fmt: skip
+    peers = tuple(Peer(share.interface, share.peer4, share.peer_link) for share in shares) if vendor != "iosxe" else ()
+    filter = Filter(False, tuple(cables), tuple(cables), (), (), (), peers=peers)
+    made = intent(vendor, routing, filter, "firewall")
+    pair = Pair(PRIORITIES[place], "640100-fw2", tuple(shares), BEATS[place], BEATS[1 - place])
+    return msgspec.structs.replace(made, ports=tuple(ports), pair=pair)
+
+
+@EVERY
+@given(data=st.data())
+@settings(max_examples=30, deadline=None)
+def test_a_pair_read_back_is_the_intent(vendor: str, data: st.DataObject) -> None:
+    first = data.draw(st.booleans())
+    made = data.draw(paired(vendor, first))
+    reading = said(made)
+    found, pair = reading.pair, made.pair
+    assert found and pair and found.heartbeat
+    beat = found.heartbeat
+    assert (beat.interface, beat.own) == (HEARTBEAT, f"{pair.beat}/30") and beat.on and beat.mirrors and not beat.copies
+    assert (beat.other, beat.first) == (("", None) if vendor == "iosxe" else (pair.peer_beat, first))
+    addresses: dict[tuple[str, int], list[str]] = {(virtual.interface, virtual.group): [] for virtual in found.virtuals}
+    for virtual in found.virtuals:
+        addresses[virtual.interface, virtual.group] += [text for text, _ in virtual.addresses]
+    assert addresses == {(share.interface, 1): [share.gateway4, share.gateway6] for share in pair.shares}
+    assert found.together == (frozenset(virtual.name for virtual in found.virtuals),)
+    assert set(found.followed) == {port.name for port in made.ports if port.kind == "inside"}
+    assert len({virtual.priority for virtual in found.virtuals}) == 1
+    if vendor == "iosxe":
+        assert found.fixed and not found.spoken and found.virtuals[0].priority == pair.priority
+    else:
+        assert found.least == {4: 65500, 6: 65500} and (found.virtuals[0].priority > 100) == first
+        own = {share.interface: {share.own4, share.link} for share in pair.shares}
+        for virtual in found.virtuals:
+            assert virtual.source in own[virtual.interface]
+    assert HEARTBEAT not in reading.routing.interfaces
+    tags = {
+        name: each.words[1] for name, item in reading.routing.interfaces.items() if (each := item.find("dot1q"))
+    }  # fmt: skip
+    assert tags == {port.name: str(port.tag) for port in made.ports if port.kind == "zone"}
+    for packet, right in (
+        (Packet(4, HEARTBEAT, "", interval.number(pair.peer_beat), interval.number(pair.beat), "udp", 18514), True),
+        (Packet(4, HEARTBEAT, "", interval.number(pair.beat) + 7, interval.number(pair.beat), "udp", 18514), False),
+    ):
+        assert verdict(reading.filter, "input", packet)[0] == right
 
 
 def said(given: Intent) -> Reading:

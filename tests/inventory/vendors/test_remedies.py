@@ -21,7 +21,7 @@ from inventory.dialects.vrp.running import DIALECT as VRP
 from inventory.render import render
 from inventory.routing import Routing
 from tests.inventory.vendors import plans
-from tests.inventory.vendors.test_readers import EVERY, WRITERS, filters, intent, routings
+from tests.inventory.vendors.test_readers import EVERY, WRITERS, filters, intent, paired, routings
 
 DIALECTS = {"vrp": VRP, "comware": COMWARE, "iosxe": IOSXE}
 BARE = {
@@ -78,6 +78,21 @@ def test_one_random_intent_is_made_of_another(vendor: str, data: st.DataObject) 
     texts = []
     for _ in range(2):
         made = intent(vendor, runnable(data.draw(routings())), data.draw(filters(False)), "router")
+        texts.append(WRITERS[vendor](made)[0].content)
+    holds(DIALECTS[vendor], *texts)
+
+
+@EVERY
+@given(data=st.data())
+@settings(max_examples=10, deadline=None)
+def test_one_random_firewall_of_a_pair_is_made_of_another(vendor: str, data: st.DataObject) -> None:
+    """Other zones, other prefixes, another place in the pair, or none."""
+    texts = []
+    for _ in range(2):
+        made = data.draw(paired(vendor, data.draw(st.booleans())))
+        if data.draw(st.booleans()):
+            assert made.filter
+            made = msgspec.structs.replace(made, pair=None, filter=msgspec.structs.replace(made.filter, peers=()))
         texts.append(WRITERS[vendor](made)[0].content)
     holds(DIALECTS[vendor], *texts)
 
