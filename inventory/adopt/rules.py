@@ -18,9 +18,9 @@ from inventory.adopt.holder import Holder, Unheld
 from inventory.adopt.proposal import BLANK, Proposal, unsaid
 from inventory.config import Config
 from inventory.diff import Difference
-from inventory.proof import interval, nftables
+from inventory.proof import filters, interval, nftables
+from inventory.proof.filters import Match, Rule
 from inventory.proof.interval import Interval
-from inventory.proof.nftables import Match, Rule
 from ip_plan import zones
 from ip_plan.network import TRANSIT, Device, Flow, Network, Relation, Site
 from ip_plan.zones import End
@@ -181,7 +181,7 @@ def _hook(running: Config, table: str, difference: Difference, line: str) -> str
     raise Unheld("it stands in no chain that every packet to or through the device passes")
 
 
-def _read(running: Config, table: str, line: str) -> tuple[Rule, nftables.Table]:
+def _read(running: Config, table: str, line: str) -> tuple[Rule, filters.Table]:
     """The rule as the proof's reader sees it, among the sets of its table. Raises `Unheld`."""
     text = [f"{table} {{"]
     for path, section in running.sections.items():

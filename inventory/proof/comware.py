@@ -12,11 +12,11 @@ from functools import partial
 
 import msgspec
 
-from inventory.proof import frr, interval, nftables, sharing, zoned
+from inventory.proof import filters, frr, interval, sharing, zoned
 from inventory.proof.blocks import Block, Unknown, each
 from inventory.proof.draft import OSPF4, OSPF6, Draft, Peer, Port, Tunnel
+from inventory.proof.filters import Match
 from inventory.proof.frr import Setting
-from inventory.proof.nftables import Match
 from inventory.proof.rbm import Rbm
 from inventory.proof.reading import Reading
 from inventory.proof.shielding import Shield
@@ -622,10 +622,10 @@ class _Reader(Draft[Port]):
         self.beat = self.shared(channel, self.rbm.line).name if channel else ""
         return super().config(end)
 
-    def ruleset(self, end: int) -> nftables.Ruleset:
+    def ruleset(self, end: int) -> filters.Ruleset:
         """The security policies of both families and the zones."""
         if not self.policies:
-            return nftables.Ruleset(self.file, (), True)
+            return filters.Ruleset(self.file, (), True)
         line = min(block.line for block in self.policies.values())
         named = {
             name: zoned.Named(block.line, block.last, tuple(held)) for name, (_, block, held) in self.groups.items()
@@ -633,7 +633,7 @@ class _Reader(Draft[Port]):
         chains = {hook: list(self._chain(hook, line, named)) for hook in ("input", "forward", "output")}
         return zoned.ruleset(self.file, (line, end), named, chains, ("drop", line), (4, 6) if self.loose else ())
 
-    def _chain(self, hook: str, line: int, named: dict[str, zoned.Named]) -> Iterator[nftables.Rule]:
+    def _chain(self, hook: str, line: int, named: dict[str, zoned.Named]) -> Iterator[filters.Rule]:
         held = [name for names in self.zones.values() for name in names]
         yield from zoned.outside(line, hook, held, [port.name for port in self.ports.values() if port.instance])
         yield from zoned.states(line, () if self.loose else (4, 6))
@@ -645,7 +645,7 @@ class _Reader(Draft[Port]):
                 if names:
                     inside = tuple(sorted(names))
                     ways = (Match("iif", names=inside), Match("oif", names=inside))
-                    yield nftables.Rule(self.intrazone[1], ways, "accept")
+                    yield filters.Rule(self.intrazone[1], ways, "accept")
 
     def _meant(self, rule: _Rule, hook: str) -> Iterator[zoned.Rule]:
         """The rule at one hook; nothing where it is not asked."""

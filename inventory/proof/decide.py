@@ -13,13 +13,13 @@ from functools import cached_property
 import msgspec
 
 from inventory.proof import interval
+from inventory.proof.filters import Ruleset
 from inventory.proof.finding import Finding, Place
 from inventory.proof.interval import Interval
-from inventory.proof.nftables import (
+from inventory.proof.passing import (
     Answer,
     Cells,
     Question,
-    Ruleset,
     alike,
     ask,
     boundaries,

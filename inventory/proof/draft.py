@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from inventory.proof import frr, interval, nftables, sharing
+from inventory.proof import filters, frr, interval, sharing
 from inventory.proof.blocks import Block, Unknown, each, parse, refuse
 from inventory.proof.frr import Setting
 from inventory.proof.reading import Reading
@@ -106,7 +106,7 @@ class Draft(ABC, Generic[AnyPort]):
         """What encrypts a tunnel, and the name of the ends' secret (`-` without one). Raises Unknown; LookupError: it is nowhere."""
 
     @abstractmethod
-    def ruleset(self, end: int) -> nftables.Ruleset:
+    def ruleset(self, end: int) -> filters.Ruleset:
         """What the device lets through; `end`: the last line of the text. Raises Unknown."""
 
     def sharing(self) -> sharing.Config | None:

@@ -10,7 +10,8 @@ import msgspec
 from ground.mistake import Mistakes
 from inventory.proof import decide, folding, interval, paths, proving, routes, texts
 from inventory.proof.decide import World
-from inventory.proof.nftables import Packet, verdict
+from inventory.proof.filters import Packet
+from inventory.proof.passing import verdict
 from inventory.proof.paths import Routed
 from inventory.proof.proving import Proof
 from inventory.proof.texts import Reading

@@ -17,8 +17,9 @@ import msgspec
 from ground import files
 from inventory.proof import interval
 from inventory.proof.decide import MANAGEMENT, STRANGER, Expected, own_addresses
+from inventory.proof.filters import Match, Ruleset
 from inventory.proof.interval import Interval
-from inventory.proof.nftables import Match, Ruleset, filled
+from inventory.proof.nftables import filled
 from ip_plan.network import Device
 
 

@@ -12,7 +12,7 @@ from functools import partial
 
 import msgspec
 
-from inventory.proof import frr, nftables, sharing
+from inventory.proof import filters, frr, sharing
 from inventory.proof.blocks import Block, Unknown, each
 from inventory.proof.draft import OSPF4, OSPF6, Draft, Peer, Port, Tunnel
 from inventory.proof.frr import Setting
@@ -548,7 +548,7 @@ class _Reader(Draft[_Port]):
                     raise Unknown(origin.line, what)
         return super().config(end)
 
-    def ruleset(self, end: int) -> nftables.Ruleset:
+    def ruleset(self, end: int) -> filters.Ruleset:
         """The zones and what goes between them."""
         members = {port.name: port.zone for port in self.ports.values() if port.zone}
         apart = tuple(port.name for physical, port in self.ports.items() if physical == APART)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from inventory.proof import frr, interval, nftables
+from inventory.proof import filters, frr, interval
 from inventory.proof.branches import Branch, Mark, address
 from inventory.proof.texts import Reading
 
@@ -162,7 +162,7 @@ class Sieve:
             },
         )
 
-    def _ruleset(self, ruleset: nftables.Ruleset, gone: Collection[str]) -> nftables.Ruleset:
+    def _ruleset(self, ruleset: filters.Ruleset, gone: Collection[str]) -> filters.Ruleset:
         tables = []
         for table in ruleset.tables:
             sets = {}
@@ -182,7 +182,7 @@ class Sieve:
             tables.append(msgspec.structs.replace(table, sets=sets, chains=chains))
         return msgspec.structs.replace(ruleset, tables=tuple(tables))
 
-    def _rule(self, rule: nftables.Rule, gone: Collection[str]) -> nftables.Rule | None:
+    def _rule(self, rule: filters.Rule, gone: Collection[str]) -> filters.Rule | None:
         """The rule without values of the branches `gone`; None when one of its conditions was of nothing else."""
         if not any(match.names or match.spans for match in rule.matches):
             return rule
@@ -323,7 +323,7 @@ class Sieve:
             return None
         return tuple((e.permit, self.place(site, _reach(e)), e.low, e.high, e.length) for e in listed.entries)
 
-    def _hear_ruleset(self, ruleset: nftables.Ruleset) -> None:
+    def _hear_ruleset(self, ruleset: filters.Ruleset) -> None:
         for number, table in enumerate(ruleset.tables):
             for name, found in table.sets.items():
                 for element in found.elements:
@@ -418,7 +418,7 @@ def _reach(entry: frr.PrefixEntry) -> tuple[int, int, int]:
     return entry.family, entry.base, entry.base | (1 << (interval.BITS[entry.family] - entry.length)) - 1
 
 
-def _marks(match: nftables.Match) -> list[Mark]:
+def _marks(match: filters.Match) -> list[Mark]:
     """What a condition names that may be somebody's."""
     if match.field in ("iif", "oif"):
         return list(match.names)
@@ -437,7 +437,7 @@ def _named(read: object) -> set[Mark]:
             found.add(value)
         elif isinstance(value, tuple | list | frozenset):
             left += value
-        elif isinstance(value, nftables.Match):
+        elif isinstance(value, filters.Match):
             found.update(_marks(value))
         elif isinstance(value, frr.PrefixEntry):
             found.add(_reach(value))

@@ -12,8 +12,9 @@ import msgspec
 
 from inventory.proof import interval, routes
 from inventory.proof.decide import World
+from inventory.proof.filters import Packet, Ruleset
 from inventory.proof.finding import Finding, Place
-from inventory.proof.nftables import Packet, Ruleset, verdict
+from inventory.proof.passing import verdict
 from inventory.proof.sharing import Config, Heartbeat, Virtual
 from inventory.proof.texts import Reading
 from ip_plan.network import Device, Zone

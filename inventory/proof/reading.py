@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from inventory.proof import frr, nftables, sharing
+from inventory.proof import filters, frr, sharing
 from inventory.proof.sockets import Switch
 
 
@@ -12,7 +12,7 @@ class Reading(msgspec.Struct, frozen=True):
     """What one configuration says."""
 
     routing: frr.Config
-    filter: nftables.Ruleset
+    filter: filters.Ruleset
     switching: Switch | None = None
     """Of a text with VLANs."""
     pair: sharing.Config | None = None

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from inventory.proof import frr, interval, nftables
+from inventory.proof import frr, interval, passing
 from inventory.proof.decide import UNNAMED, spell
-from inventory.proof.nftables import Packet, Ruleset
+from inventory.proof.filters import Packet, Ruleset
 from ip_plan.network import Device, Interface, Link, Network
 
 PLAIN = (("tcp", 22), ("tcp", 23), ("tcp", 80), ("tcp", 179), ("tcp", 443), ("udp", 53), ("udp", 123), ("udp", 161),
@@ -111,12 +111,12 @@ def _line(
 
 def _below(link: Link, item: Interface, said: Said, filter: Ruleset, wrong: Callable[..., None]) -> None:
     """What comes in below the tunnel, in the clear."""
-    named = nftables.ports_named(nftables.relevant(filter, "input", said.below, ""))
+    named = passing.ports_named(passing.relevant(filter, "input", said.below, ""))
     far, near = interval.number(item.peer4), interval.number(item.v4.partition("/")[0])
     for kind in sorted({*named, *UNNAMED, *PLAIN, *KEYS}):
         if kind[0] == "icmpv6":
             continue  # there is no IPv6 below a tunnel
-        passes, line = nftables.verdict(filter, "input", Packet(4, said.below, "", far, near, *kind))
+        passes, line = passing.verdict(filter, "input", Packet(4, said.below, "", far, near, *kind))
         if passes and kind not in KEYS:
             what = f"lets {spell(kind)} in at {said.below}, below line {link.id}, in the clear"
             wrong("JB2491", filter.file, line, what, "Let nothing in there but UDP 500 and ESP.")

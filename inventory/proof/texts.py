@@ -7,7 +7,19 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from ground.mistake import Mistake, Mistakes
-from inventory.proof import comware, frr, iosxe, keepalived, networkd, nftables, sharing, swanctl, vrp, zonefile
+from inventory.proof import (
+    comware,
+    filters,
+    frr,
+    iosxe,
+    keepalived,
+    networkd,
+    nftables,
+    sharing,
+    swanctl,
+    vrp,
+    zonefile,
+)
 from inventory.proof.sockets import Switch
 
 WHOLE = {"/vrpcfg.cfg": vrp.read, "/startup.cfg": comware.read, "/startup-config": iosxe.read}
@@ -27,7 +39,7 @@ class Reading(msgspec.Struct, frozen=True):
     device: str
     texts: dict[str, Text]
     """Path on the device → text."""
-    nftables: nftables.Ruleset | None = None
+    nftables: filters.Ruleset | None = None
     frr: frr.Config | None = None
     units: tuple[networkd.Unit, ...] = ()
     netdevs: dict[str, tuple[str, tuple[networkd.Line, ...]]] = {}

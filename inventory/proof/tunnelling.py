@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from inventory.proof import interval, nftables
+from inventory.proof import interval, passing
 from inventory.proof.decide import UNNAMED, spell
+from inventory.proof.filters import Packet
 from inventory.proof.networkd import Line
-from inventory.proof.nftables import Packet
 from inventory.proof.shielding import PLAIN, SUITES, Shield
 from inventory.proof.swanctl import Connection
 from inventory.proof.texts import Reading
@@ -148,11 +148,11 @@ def _filter(
         ("forward", underlay.SHIELD, other, inner, (), "through from"),
     )
     for hook, iif, oif, ends, may, way in asked:
-        named = nftables.ports_named(nftables.relevant(filter, hook, iif, oif))
+        named = passing.ports_named(passing.relevant(filter, hook, iif, oif))
         for kind in sorted({*named, *UNNAMED, *PLAIN, *may, ("udp", underlay.VXLAN_PORT)}):
             if kind in (("icmpv6", 135), ("icmpv6", 136)) and hook != "forward":
                 continue
-            passes, line = nftables.verdict(filter, hook, Packet(6, iif, oif, *ends, *kind))
+            passes, line = passing.verdict(filter, hook, Packet(6, iif, oif, *ends, *kind))
             port = iif if way != "out at" and iif != other else oif
             if passes and kind not in may:
                 what = f"lets {spell(kind)} {way} {port}, below line {link.id}, in the clear"

@@ -12,12 +12,12 @@ from functools import partial
 
 import msgspec
 
-from inventory.proof import frr, interval, nftables, sharing, zoned
+from inventory.proof import filters, frr, interval, sharing, zoned
 from inventory.proof.blocks import Block, Unknown, each
 from inventory.proof.draft import OSPF4, OSPF6, Draft, Peer, Port, Tunnel
+from inventory.proof.filters import Match
 from inventory.proof.frr import Setting
 from inventory.proof.hrp import Hrp
-from inventory.proof.nftables import Match
 from inventory.proof.reading import Reading
 from inventory.proof.shielding import Shield
 from inventory.proof.sockets import Switch, identities, identity
@@ -630,18 +630,18 @@ class _Reader(Draft[_Port]):
                         what = f"route policy {setting.words[3]} is used for IPv{family} and asks for the other family"
                         raise Unknown(match.line, what)
 
-    def ruleset(self, end: int) -> nftables.Ruleset:
+    def ruleset(self, end: int) -> filters.Ruleset:
         """The security policy, the zones and what goes before them."""
         if self.policy is None:
-            return nftables.Ruleset(self.file, (), True)
+            return filters.Ruleset(self.file, (), True)
         line = self.policy.line
-        action: nftables.Action = "accept" if self.default[0] == "permit" else "drop"
+        action: filters.Action = "accept" if self.default[0] == "permit" else "drop"
         chains = {hook: list(self._chain(hook, line)) for hook in ("input", "forward", "output")}
         named = {name: zoned.Named(block.line, block.last, tuple(held)) for name, (block, held) in self.sets.items()}
         place = (line, self.policy.last)
         return zoned.ruleset(self.file, place, named, chains, (action, self.default[1] or line), self.untracked)
 
-    def _chain(self, hook: str, line: int) -> Iterator[nftables.Rule]:
+    def _chain(self, hook: str, line: int) -> Iterator[filters.Rule]:
         held = [name for zone in self.zones.values() for name in zone]
         yield from zoned.outside(line, hook, held, [port.name for port in self.ports.values() if port.instance])
         yield from zoned.states(line, sorted({4, 6} - self.untracked))
@@ -649,7 +649,7 @@ class _Reader(Draft[_Port]):
             yield from self._managed()
         if not self.basic and hook != "output":
             for protocol, port in BASIC:
-                yield nftables.Rule(line, zoned.kind(protocol, port), "accept")
+                yield filters.Rule(line, zoned.kind(protocol, port), "accept")
         named = {name: zoned.Named(block.line, block.last, tuple(held)) for name, (block, held) in self.sets.items()}
         for rule in self.rules:
             for one in self._meant(rule, hook):
@@ -658,15 +658,15 @@ class _Reader(Draft[_Port]):
             for zone in self.zones.values():
                 inside = tuple(sorted(zone))
                 if inside:
-                    yield nftables.Rule(line, (Match("iif", names=inside), Match("oif", names=inside)), "accept")
+                    yield filters.Rule(line, (Match("iif", names=inside), Match("oif", names=inside)), "accept")
 
-    def _managed(self) -> Iterator[nftables.Rule]:
+    def _managed(self) -> Iterator[filters.Rule]:
         for port in self.ports.values():
             if port.managed:
                 for what, kinds in MANAGED.items():
                     for kind in kinds:
                         matches = (Match("iif", names=(port.name,)), *zoned.kind(*kind))
-                        yield nftables.Rule(port.line, matches, "accept" if what in port.permitted else "drop")
+                        yield filters.Rule(port.line, matches, "accept" if what in port.permitted else "drop")
 
     def _meant(self, rule: _Rule, hook: str) -> Iterator[zoned.Rule]:
         """The rule at one hook; nothing where it is not asked."""

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from inventory.proof import interval, nftables
-from inventory.proof.nftables import Match
+from inventory.proof import filters, interval
+from inventory.proof.filters import Match
 
 NUMBERS = {"1": "icmp", "6": "tcp", "17": "udp", "47": "gre", "50": "esp", "51": "ah", "58": "icmpv6", "89": "ospf",
            "112": "vrrp"}  # fmt: skip
@@ -40,7 +40,7 @@ class Rule(msgspec.Struct, frozen=True):
     services: tuple[tuple[Match, ...], ...] = ((),)
 
 
-def expanded(rule: Rule, sets: Mapping[str, Named]) -> Iterator[nftables.Rule]:
+def expanded(rule: Rule, sets: Mapping[str, Named]) -> Iterator[filters.Rule]:
     """The rule once for each family and service."""
     ways: list[Match] = []
     for field, names in (("iif", rule.entries), ("oif", rule.exits)):
@@ -62,11 +62,11 @@ def expanded(rule: Rule, sets: Mapping[str, Named]) -> Iterator[nftables.Rule]:
                     continue
                 own = of(family)
                 matches = (*ways, own, *sides, *(match for match in service if match != own))
-                action: nftables.Action = "accept" if rule.accepts else "drop"
-                yield nftables.Rule(rule.line, matches, action, "", rule.comment)
+                action: filters.Action = "accept" if rule.accepts else "drop"
+                yield filters.Rule(rule.line, matches, action, "", rule.comment)
 
 
-def _addresses(where: nftables.Field, given: Sequence[str], family: int, sets: Mapping[str, Named]) -> Match | None:
+def _addresses(where: filters.Field, given: Sequence[str], family: int, sets: Mapping[str, Named]) -> Match | None:
     """The condition in one family; None where nothing of the family is named."""
     listed: list[str] = []
     names = []
@@ -86,43 +86,43 @@ def ruleset(
     file: str,
     place: tuple[int, int],
     sets: Mapping[str, Named],
-    chains: Mapping[str, Iterable[nftables.Rule]],
-    default: tuple[nftables.Action, int],
+    chains: Mapping[str, Iterable[filters.Rule]],
+    default: tuple[filters.Action, int],
     untracked: Iterable[int] = (),
-) -> nftables.Ruleset:
+) -> filters.Ruleset:
     """Chains by hook as one table. `place`: first and last line; `default`: what no rule decides, and its line."""
     made = {}
     for name, named in sets.items():
         for family, kind in ((4, "ipv4_addr"), (6, "ipv6_addr")):
             own = tuple(element for element in named.elements if interval.family(element) == family)
             key = f"{name}/{family}"
-            made[key] = nftables.Set(key, kind, ("interval",), named.line, named.last, own)
+            made[key] = filters.Set(key, kind, ("interval",), named.line, named.last, own)
     based = {
-        hook: nftables.Chain(hook, *place, tuple(rules), "filter", hook, 0, *default) for hook, rules in chains.items()
+        hook: filters.Chain(hook, *place, tuple(rules), "filter", hook, 0, *default) for hook, rules in chains.items()
     }
-    table = nftables.Table("inet", "zones", *place, based, made)
-    return nftables.Ruleset(file, (table,), True, frozenset(untracked))
+    table = filters.Table("inet", "zones", *place, based, made)
+    return filters.Ruleset(file, (table,), True, frozenset(untracked))
 
 
-def outside(line: int, hook: str, held: Iterable[str], apart: Iterable[str]) -> Iterator[nftables.Rule]:
+def outside(line: int, hook: str, held: Iterable[str], apart: Iterable[str]) -> Iterator[filters.Rule]:
     """What no rule is asked about: the device's own loopback passes; instances apart lead nowhere, nor interfaces in no zone."""
     inside, away = tuple(sorted(held)), tuple(sorted(apart))
     if hook == "input":
-        yield nftables.Rule(line, (Match("iif", names=("lo",)),), "accept")
+        yield filters.Rule(line, (Match("iif", names=("lo",)),), "accept")
     if hook == "forward" and away:
-        yield nftables.Rule(line, (Match("iif", names=away),), "drop")
-        yield nftables.Rule(line, (Match("oif", names=away),), "drop")
+        yield filters.Rule(line, (Match("iif", names=away),), "drop")
+        yield filters.Rule(line, (Match("oif", names=away),), "drop")
     if hook != "output":
-        yield nftables.Rule(line, (Match("iif", True, inside),), "drop")
+        yield filters.Rule(line, (Match("iif", True, inside),), "drop")
     if hook == "forward":
-        yield nftables.Rule(line, (Match("oif", True, inside),), "drop")
+        yield filters.Rule(line, (Match("oif", True, inside),), "drop")
 
 
-def states(line: int, families: Iterable[int]) -> Iterator[nftables.Rule]:
+def states(line: int, families: Iterable[int]) -> Iterator[filters.Rule]:
     """Answers pass; in `families` what belongs to no connection and opens none does not."""
-    yield nftables.Rule(line, (Match("state", names=("established", "related")),), "accept")
+    yield filters.Rule(line, (Match("state", names=("established", "related")),), "accept")
     for family in families:
-        yield nftables.Rule(line, (of(family), Match("state", names=("invalid",))), "drop")
+        yield filters.Rule(line, (of(family), Match("state", names=("invalid",))), "drop")
 
 
 def kind(protocol: str, number: int | None = None) -> tuple[Match, ...]:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from inventory.proof import interval, nftables, zoned
+from inventory.proof import filters, interval, zoned
 from inventory.proof.blocks import Block, Unknown, each
-from inventory.proof.nftables import Match
+from inventory.proof.filters import Match
 from inventory.proof.words import canonical
 
 PORTS = {
@@ -162,7 +162,7 @@ class ZonePairs:
 
     def ruleset(
         self, end: int, members: Mapping[str, str], apart: Sequence[str], away: Sequence[str]
-    ) -> nftables.Ruleset:  # fmt: skip
+    ) -> filters.Ruleset:  # fmt: skip
         """The zone pairs as chains. `members`: interface → zone; `apart`: interfaces that the firewall does not see; `away`: those
         of instances, which lead nowhere else."""
         line = min((pair.line for pair in self.pairs), default=1)
@@ -216,15 +216,15 @@ class ZonePairs:
 
     def _chain(
         self, hook: str, line: int, inside: dict[str, list[str]], held: list[str], apart: Sequence[str]
-    ) -> Iterator[nftables.Rule]:
+    ) -> Iterator[filters.Rule]:
         if hook == "input":
-            yield nftables.Rule(line, (Match("iif", names=("lo",)),), "accept")
+            yield filters.Rule(line, (Match("iif", names=("lo",)),), "accept")
             # The management port lies outside: what comes in there is for the terminals' access classes.
             for name in apart:
-                yield nftables.Rule(line, (Match("iif", names=(name,)),), "accept")
+                yield filters.Rule(line, (Match("iif", names=(name,)),), "accept")
         elif apart:
-            yield nftables.Rule(line, (Match("iif", names=tuple(apart)),), "drop")
-            yield nftables.Rule(line, (Match("oif", names=tuple(apart)),), "drop")
+            yield filters.Rule(line, (Match("iif", names=tuple(apart)),), "drop")
+            yield filters.Rule(line, (Match("oif", names=tuple(apart)),), "drop")
         pairs = {(pair.source, pair.target): pair for pair in self.pairs}
         yield from self._unzoned(hook, line, held, pairs)
         if hook == "input":
@@ -232,7 +232,7 @@ class ZonePairs:
             back = [name for zone, names in inside.items() for name in names if self._opens(pairs.get(("self", zone)))]
             if back:
                 answers = (Match("iif", names=tuple(sorted(back))), Match("state", names=("established", "related")))
-                yield nftables.Rule(line, answers, "accept")
+                yield filters.Rule(line, answers, "accept")
         elif not self._passing():
             yield from zoned.states(line, ())
         for source, names in inside.items():
@@ -246,26 +246,26 @@ class ZonePairs:
                 pair = pairs.get((source, target))
                 if pair is None:
                     # Without a pair: to the device itself and inside a zone all passes, between zones nothing.
-                    yield nftables.Rule(line, ways, "accept" if target in ("self", source) else "drop")
+                    yield filters.Rule(line, ways, "accept" if target in ("self", source) else "drop")
                 else:
                     yield from self._between(pair, ways)
 
     def _unzoned(
         self, hook: str, line: int, held: Sequence[str], pairs: dict[tuple[str, str], _Pair]
-    ) -> Iterator[nftables.Rule]:
+    ) -> Iterator[filters.Rule]:
         """Interfaces in no zone: they are in the zone `default` where that is defined, else outside of the firewall."""
         free = Match("iif", True, tuple(sorted(held)))
         if hook == "input":
             pair = pairs.get(("default", "self")) if "default" in self.zones else None
             closed = pair is not None and all(action == "drop" for _, action, _ in self.policies[pair.policy])
-            yield nftables.Rule(pair.line if pair else line, (free,), "drop" if closed else "accept")
+            yield filters.Rule(pair.line if pair else line, (free,), "drop" if closed else "accept")
             return
         pair = pairs.get(("default", "default")) if "default" in self.zones else None
         closed = pair is not None and all(action == "drop" for _, action, _ in self.policies[pair.policy])
         both = (free, Match("oif", True, tuple(sorted(held))))
-        yield nftables.Rule(pair.line if pair else line, both, "drop" if closed else "accept")
-        yield nftables.Rule(line, (free,), "drop")
-        yield nftables.Rule(line, (both[1],), "drop")
+        yield filters.Rule(pair.line if pair else line, both, "drop" if closed else "accept")
+        yield filters.Rule(line, (free,), "drop")
+        yield filters.Rule(line, (both[1],), "drop")
 
     def _opens(self, pair: _Pair | None) -> bool:
         """Whether TCP, UDP and ICMP of the device itself are inspected in a pair."""
@@ -276,23 +276,23 @@ class ZonePairs:
                 return True
         return False
 
-    def _between(self, pair: _Pair, ways: tuple[Match, ...]) -> Iterator[nftables.Rule]:
+    def _between(self, pair: _Pair, ways: tuple[Match, ...]) -> Iterator[filters.Rule]:
         """What a pair's policy does: the first class that fits decides."""
         actions = self.policies[pair.policy]
         if any(action == "inspect" for _, action, _ in actions):
             for family in (4, 6):
-                yield nftables.Rule(pair.line, (*ways, zoned.of(family), Match("state", names=("invalid",))), "drop")
+                yield filters.Rule(pair.line, (*ways, zoned.of(family), Match("state", names=("invalid",))), "drop")
         for title, action, line in actions:
-            verdict: nftables.Action = "drop" if action == "drop" else "accept"
+            verdict: filters.Action = "drop" if action == "drop" else "accept"
             if title == "class-default":
-                yield nftables.Rule(line, ways, verdict)
+                yield filters.Rule(line, ways, verdict)
                 continue
             if title not in self.classes:
                 raise Unknown(line, f"class {title} is not defined")
             for place, rule in self._class_rules(title, action, line):
-                yield nftables.Rule(place, (*ways, *rule), verdict, "", self.classes[title].comment)
+                yield filters.Rule(place, (*ways, *rule), verdict, "", self.classes[title].comment)
         if not any(title == "class-default" for title, _, _ in actions):
-            yield nftables.Rule(pair.line, ways, "drop")
+            yield filters.Rule(pair.line, ways, "drop")
 
     def _class_rules(self, title: str, action: str, line: int) -> Iterator[tuple[int, tuple[Match, ...]]]:
         """The conditions of a class with their line: one for each entry, or for each service where two lists have to fit."""
@@ -334,7 +334,7 @@ class ZonePairs:
             to = () if "" in targets else (self._set("daddr", f"{own} {number}", own, family, targets),)
             yield fitting[0].line, (zoned.of(family), given, *to, *service)
 
-    def _set(self, where: nftables.Field, title: str, listed: str, family: int, elements: list[str]) -> Match:
+    def _set(self, where: filters.Field, title: str, listed: str, family: int, elements: list[str]) -> Match:
         """The condition that an end is one of those that a list names."""
         block = self.places[listed]
         self.sets[title] = zoned.Named(block.line, block.last, tuple(dict.fromkeys(elements)))

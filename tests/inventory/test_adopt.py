@@ -21,7 +21,7 @@ from inventory.adopt.proposal import Adoption, Proposal
 from inventory.adopt.rules import PROPOSED_DAYS
 from inventory.dialects.frr.running import DIALECT as FRR
 from inventory.dialects.nftables.running import DIALECT as NFTABLES
-from inventory.proof import interval, nftables
+from inventory.proof import filters, interval, nftables, passing
 from ip_plan import plan as plans
 from ip_plan.compile import compiled
 from tests.inventory.pilot import AT, FIREWALL, OFFICE, ROUTER, TODAY, Place
@@ -269,7 +269,7 @@ def test_what_was_opened_by_hand_is_open_in_the_plan_that_adopted_it(place: Plac
         for family, low, high in ((4, one.v4, other.v4), (6, one.v6, other.v6)):
             # The first addresses are the gateways'.
             ends = (interval.interval(low)[0] + 5, interval.interval(high)[0] + 5)
-            packets.append(nftables.Packet(family, entry, exit, *ends, name, port))
+            packets.append(filters.Packet(family, entry, exit, *ends, name, port))
     found = place.adopt(FIREWALL, NFTABLES, ruled(place, *lines))
     assert found.refused == () and len(found.proposals) == len(opened)
     papers = {"requester": "a", "reason": "an outage", "approver": "b", "ticket": "T-1", "expires": str(clock.today())}
@@ -280,9 +280,9 @@ def test_what_was_opened_by_hand_is_open_in_the_plan_that_adopted_it(place: Plac
     before = nftables.read(place.rendered(FIREWALL, NFTABLES))
     after = nftables.read((tmp_path / "build" / FIREWALL / "files" / NFTABLES.target.lstrip("/")).read_text())
     for packet in packets:
-        assert nftables.verdict(after, "forward", packet)[0] and not nftables.verdict(before, "forward", packet)[0]
+        assert passing.verdict(after, "forward", packet)[0] and not passing.verdict(before, "forward", packet)[0]
         beside = msgspec.structs.replace(packet, port=packet.port + 1)
-        assert not nftables.verdict(after, "forward", beside)[0]
+        assert not passing.verdict(after, "forward", beside)[0]
 
 
 def test_the_plan_itself_is_not_written(place: Place, tmp_path: Path) -> None:

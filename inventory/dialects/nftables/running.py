@@ -14,6 +14,8 @@ from inventory.dialect import Dialect
 from inventory.dialects.nftables import ruleset
 from inventory.diff import Difference, differences
 from inventory.proof import nftables as proof
+from inventory.proof import passing
+from inventory.proof.filters import Packet
 from inventory.remedy import Plan
 
 MANAGEMENT = "mgmt0"
@@ -70,8 +72,8 @@ def _reachable(text: str) -> bool:
     except Mistakes as mistakes:
         what = f"whether the device stays reachable cannot be told: {mistakes.found[0].what}"
         raise mistake.one("JB2104", what, "Render the device again.") from None
-    packets = (proof.Packet(4, MANAGEMENT, "", 1, 2, "tcp", 22), proof.Packet(6, MANAGEMENT, "", 1, 2, "tcp", 22))
-    return all(proof.verdict(filters, "input", packet)[0] for packet in packets)
+    packets = (Packet(4, MANAGEMENT, "", 1, 2, "tcp", 22), Packet(6, MANAGEMENT, "", 1, 2, "tcp", 22))
+    return all(passing.verdict(filters, "input", packet)[0] for packet in packets)
 
 
 DIALECT = Dialect(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ground.mistake import Mistakes
-from inventory.proof import interval, nftables
+from inventory.proof import filters, interval, nftables, passing
 
 HERE = Path(__file__).parent
 CASES = sorted((HERE / "nft").glob("*.nft"))
@@ -79,7 +79,7 @@ def selector(left: dict[str, Any]) -> tuple[str, int | str, list[tuple[str, Any]
     return field, 0, [("proto", (protocol,))] if protocol != "th" else []
 
 
-def condition(match: nftables.Match) -> tuple[Any, ...]:
+def condition(match: filters.Match) -> tuple[Any, ...]:
     return (match.field, match.negated, match.names or merged(match.spans))
 
 
@@ -133,7 +133,7 @@ def theirs(objects: list[dict[str, Any]]) -> dict[tuple[str, str, str], list[Any
     return chains
 
 
-def ours(ruleset: nftables.Ruleset) -> dict[tuple[str, str, str], list[Any]]:
+def ours(ruleset: filters.Ruleset) -> dict[tuple[str, str, str], list[Any]]:
     chains: dict[tuple[str, str, str], list[Any]] = {}
     for table in ruleset.tables:
         for chain in table.chains.values():
@@ -201,18 +201,18 @@ def test_verdicts(case: str) -> None:
     hook, iif, oif, src, dst, kind, wanted, words = case.split()
     proto, _, port = kind.partition("/")
     family = interval.family(src)
-    packet = nftables.Packet(
+    packet = filters.Packet(
         family, iif, oif.strip("-") and oif, interval.number(src), interval.number(dst), proto, int(port)
     )
-    accepted, line = nftables.verdict(CENTRE, hook, packet)
+    accepted, line = passing.verdict(CENTRE, hook, packet)
     assert accepted is (wanted == "accept")
     assert words in (HERE / "nft" / "centre.nft").read_text().splitlines()[line - 1]
 
 
 def test_answers_pass_and_invalid_packets_do_not() -> None:
-    answer = nftables.Packet(4, "x", "y", 1, 2, "tcp", state="established")
-    assert nftables.verdict(CENTRE, "forward", answer)[0]
-    assert not nftables.verdict(CENTRE, "forward", nftables.Packet(4, "x", "y", 1, 2, "tcp", state="invalid"))[0]
+    answer = filters.Packet(4, "x", "y", 1, 2, "tcp", state="established")
+    assert passing.verdict(CENTRE, "forward", answer)[0]
+    assert not passing.verdict(CENTRE, "forward", filters.Packet(4, "x", "y", 1, 2, "tcp", state="invalid"))[0]
 
 
 PLACES = [f"10.6{i}.{j}.{k}" for i in (4, 5, 6) for j in (0, 1, 4, 8, 9) for k in (0, 7, 9, 255)]
@@ -228,19 +228,19 @@ PLACES = [f"10.6{i}.{j}.{k}" for i in (4, 5, 6) for j in (0, 1, 4, 8, 9) for k i
 )  # fmt: skip
 def test_cells_agree_with_single_packets(src: int, dst: int, iif: str, oif: str, port: int, proto: str) -> None:
     """The plane of cells and one packet at a time give the same verdict, by the same line."""
-    sources, targets = nftables.boundaries(CENTRE, 4)
+    sources, targets = passing.boundaries(CENTRE, 4)
     # The packet's own addresses are cut along too: each then is a class, whose verdict must be the packet's.
     here, there = ((src, src),), ((dst, dst),)
-    cells = nftables.partition([*sources, here], [*targets, there], 4)
-    answer = nftables.ask(CENTRE, "forward", nftables.Question(4, iif, oif, proto, port), cells)
+    cells = passing.partition([*sources, here], [*targets, there], 4)
+    answer = passing.ask(CENTRE, "forward", passing.Question(4, iif, oif, proto, port), cells)
     cell = cells.product(here, there)
-    accepted, line = nftables.verdict(CENTRE, "forward", nftables.Packet(4, iif, oif, src, dst, proto, port))
+    accepted, line = passing.verdict(CENTRE, "forward", filters.Packet(4, iif, oif, src, dst, proto, port))
     assert cell.bit_count() == 1
     assert bool(answer.accepted & cell) == accepted
     assert answer.line_of(cell)[0] == line
     # And without them: the class that holds the packet answers for it.
-    coarse = nftables.partition(sources, targets, 4)
-    whole = nftables.ask(CENTRE, "forward", nftables.Question(4, iif, oif, proto, port), coarse)
+    coarse = passing.partition(sources, targets, 4)
+    whole = passing.ask(CENTRE, "forward", passing.Question(4, iif, oif, proto, port), coarse)
     row = coarse.src.index(representative(src, sources, coarse.src))
     column = coarse.dst.index(representative(dst, targets, coarse.dst))
     assert bool(whole.accepted >> (row * len(coarse.dst) + column) & 1) == accepted

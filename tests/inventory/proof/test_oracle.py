@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ground.mistake import Mistakes
 from inventory import render
-from inventory.proof import decide, nftables
+from inventory.proof import decide, filters, nftables, passing
 from inventory.proof.decide import World
 from inventory.proof.finding import Finding
 from ip_plan import zones
@@ -187,11 +187,11 @@ def _readable(case: Case) -> bool:
 
 def test_a_fault_in_the_proof_is_found(pilot: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     """The proof made to look past destinations: the oracle contradicts it."""
-    plain = nftables._plane
+    plain = passing._plane
 
-    def blind(rule: nftables.Rule, *rest: object) -> int:
+    def blind(rule: filters.Rule, *rest: object) -> int:
         kept = tuple(match for match in rule.matches if match.field != "daddr")
         return plain(msgspec.structs.replace(rule, matches=kept), *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(nftables, "_plane", blind)
+    monkeypatch.setattr(passing, "_plane", blind)
     assert any(disagreement(drawn(pilot, seed)) for seed in range(6))

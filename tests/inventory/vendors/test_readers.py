@@ -21,7 +21,8 @@ from inventory.proof import frr, interval
 from inventory.proof import iosxe as iosxe_reader
 from inventory.proof import vrp as vrp_reader
 from inventory.proof.decide import protocol
-from inventory.proof.nftables import Packet, verdict
+from inventory.proof.filters import Packet
+from inventory.proof.passing import verdict
 from inventory.proof.reading import Reading
 from inventory.routing import METRIC, PREFERENCE, Cable, Neighbour, Routing, Static
 from ip_plan.network import Device, Suite

@@ -34,7 +34,12 @@ def grown(tmp_path: Path) -> Grown:
     def grow(*changes: dict[str, Any]) -> Network:
         counter = {"region": "640121", "zone": "access", "duties": ["terminal"], "reason": "a counter"}
         scope = [{"region": code} for code in ("000000", "640000", "640100", "640121", "640121100")]
-        said = {"scope": scope, "extra_hosts": [counter], "twin": {"running": []}, "changes": list(changes)}
+        said: dict[str, Any] = {
+            "scope": scope,
+            "extra_hosts": [counter],
+            "twin": {"running": []},
+            "changes": list(changes),
+        }
         plan = plans.folder(tmp_path / "plan", [plans.switch("vrp")], 2, **said)
         network = load(compile_plan(str(plan), tmp_path / "state", confirm="pilot").network)
         write(tmp_path / "build", network, lab=False)
