@@ -41,7 +41,7 @@ class Effect(msgspec.Struct, frozen=True):
     enters: str = ""
     """The mode that it enters; the command is the opening line of its section."""
     instead: str = ""
-    """Regular expression for opening lines beside it whose section becomes this one."""
+    """Regular expression for opening lines beside it whose section becomes this one, with all that is in it."""
     alone: str = ""
     """Regular expression for opening lines beside it: another one is there, and the device refuses."""
     drops: str = ""
@@ -143,6 +143,13 @@ def _forget(terminal: _Terminal, path: Path) -> None:
     terminal.running.pop(path, None)
 
 
+def _copy(terminal: _Terminal, old: Path, new: Path) -> None:
+    """All that is in a section to another one."""
+    terminal.lines[new], terminal.names[new] = list(_touched(terminal, old)), list(terminal.names[old])
+    for name in terminal.names[old]:
+        _copy(terminal, (*old, name), (*new, name))
+
+
 @functools.cache
 def _effects(behaviour: Behaviour) -> dict[tuple[str, str], list[_Ready]]:
     ready: dict[tuple[str, str], list[_Ready]] = {}
@@ -235,14 +242,12 @@ def _enter(terminal: _Terminal, command: str, effect: Effect, found: re.Match[st
         others = _beside(terminal, pattern, found) if pattern else []
         if others and effect.alone:
             raise Refusal(command, f"`{others[0]}` is there already")
-        lines: list[str] = []
+        terminal.lines[path], terminal.names[path] = [], []
         if others:
             old = (*terminal.at, others[0])
-            lines = _touched(terminal, old)
+            _copy(terminal, old, path)
             _forget(terminal, old)
-        terminal.lines[path] = lines
         terminal.modes[path] = effect.enters
-        terminal.names[path] = []
         bisect.insort(terminal.names[terminal.at], command)
     terminal.at = path
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import SequenceMatcher
 from typing import Literal
 
@@ -35,36 +35,40 @@ class Shared(msgspec.Struct, frozen=True):
 
 
 class Aligned(msgspec.Struct, frozen=True):
-    """Sections of what runs beside those that are rendered. `renamed`: rendered path → the running one it is made from."""
+    """Sections of what runs beside those that are rendered. `renamed`: rendered path → the running one it is made from, whose
+    last line alone is another."""
 
     running: dict[Path, Section]
     renamed: dict[Path, Path]
 
 
 def aligned(running: Config, rendered: Config, known: Grammar | None) -> Aligned:
-    """The running sections under the paths of the rendered ones: one whose opening line has another value is the same."""
-    gone = running.sections.keys() - rendered.sections.keys()
-    new = rendered.sections.keys() - running.sections.keys()
-    if known is None or not gone or not new:
-        return Aligned(running.sections, {})
-    places = {}
-    for path in gone:
-        if slot := _slot(path, running, known):
-            places[slot] = path
-    renamed = {}
-    for path in sorted(new):
-        slot = _slot(path, rendered, known)
-        if slot is not None and (old := places.get(slot)):
-            renamed[path] = old
-    back = {old: path for path, old in renamed.items()}
-    return Aligned({back.get(path, path): section for path, section in running.sections.items()}, renamed)
+    """The running sections under the paths of the rendered ones: one whose opening line has another value is the same, with all
+    that is in it."""
+    beside, renamed = running.sections, dict[Path, Path]()
+    if known is None:
+        return Aligned(beside, renamed)
+    for depth in range(1, max(map(len, rendered.sections)) + 1):
+        gone = [path for path in beside.keys() - rendered.sections.keys() if len(path) == depth]
+        new = [path for path in rendered.sections.keys() - beside.keys() if len(path) == depth]
+        if not gone or not new:
+            continue
+        places = {slot: path for path in gone if (slot := _slot(path, beside, known))}
+        back: dict[Path, Path] = {}
+        for path in sorted(new):
+            slot = _slot(path, rendered.sections, known)
+            if slot is not None and (old := places.get(slot)):
+                renamed[path], back[old] = old, path
+        if back:
+            beside = {(*back.get(path[:depth], path[:depth]), *path[depth:]): beside[path] for path in beside}
+    return Aligned(beside, renamed)
 
 
-def _slot(path: Path, config: Config, known: Grammar) -> tuple[Path, tuple[str, ...]] | None:
-    section = config.sections[path]
+def _slot(path: Path, sections: Mapping[Path, Section], known: Grammar) -> tuple[Path, tuple[str, ...]] | None:
+    section = sections[path]
     if section.kind == UNKNOWN:
         return None
-    above = config.sections[path[:-1]]
+    above = sections[path[:-1]]
     found = known.known(above.kind, path[-1], above.places)
     return (path[:-1], found.slot) if found and found.rule.over else None
 

@@ -65,6 +65,17 @@ def test_a_device_that_nobody_configured_is_brought_up(rendered: tuple[str, dict
         assert not holds(DIALECTS[vendor], text, text).commands
 
 
+def test_a_router_with_another_id_keeps_what_is_in_its_processes(rendered: tuple[str, dict[str, str]]) -> None:
+    vendor, texts = rendered
+    changed = {
+        text: re.sub(r"(router-id) \S+", r"\1 192.0.2.1", text) for text in texts.values() if "router-id" in text
+    }
+    assert any(re.search(r"^(router )?ospf 1", text, re.M) for text in changed)
+    for text, other in changed.items():
+        assert other != text
+        assert len(holds(DIALECTS[vendor], text, other).commands) < 20
+
+
 def runnable(routing: Routing) -> Routing:
     """The same as a device can run it: of two routes to one prefix over one next hop it has one."""
     statics = {(static.prefix, static.via): static for static in routing.statics}
