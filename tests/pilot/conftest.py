@@ -155,7 +155,7 @@ def until(seconds: float, true: Any) -> bool:
     return bool(true())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pilot]:
     """The pilot's machines as delivered, and its files rendered."""
     folder = tmp_path_factory.mktemp("pilot")
@@ -174,13 +174,13 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pilot]:
         labs.down(name, state / "twin")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def first(bare: Pilot) -> deploy.Outcome:
     """The first run of the playbook."""
     return bare.deploy()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def pilot(bare: Pilot, first: deploy.Outcome) -> Pilot:
     """The pilot as configured by the first run."""
     assert first.good, (first.failures, first.log.read_text(errors="replace")[-3000:])

@@ -108,7 +108,7 @@ class Rehearsal(msgspec.Struct, frozen=True):
         return testinfra.get_host(f"ssh://{device}", ssh_config=str(self.folder / "ssh_config"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
     """The lab as delivered: machines without configuration."""
     folder = tmp_path_factory.mktemp("roles")
@@ -130,7 +130,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
         labs.down(sample.LAB.name)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def checked_bare(bare: Rehearsal) -> tuple[Run, dict[str, str], dict[str, str]]:
     """A check of the bare nodes, with what stood on each before and after."""
     look = "find /etc /var/lib /usr/local -type f -exec sha256sum {} + | sort | sha256sum; systemctl list-units --no-legend | sort"
@@ -139,13 +139,13 @@ def checked_bare(bare: Rehearsal) -> tuple[Run, dict[str, str], dict[str, str]]:
     return run, before, {name: bare.ask(name, look) for name in bare.reaches}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def first(bare: Rehearsal, checked_bare: object) -> Run:
     """The first run, on bare nodes."""
     return bare.play("-vvv")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def applied(bare: Rehearsal, first: Run) -> Rehearsal:
     """The lab with its trees applied, to look at."""
     assert first.code == 0, first.out[-4000:]

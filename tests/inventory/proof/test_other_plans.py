@@ -13,7 +13,7 @@ from ip_plan.compile import compiled
 from tests.plans import CHONGQING, HUBEI
 
 
-@pytest.mark.parametrize("plan", [CHONGQING, HUBEI], ids=lambda path: path.name)
+@pytest.mark.parametrize("plan", [pytest.param(CHONGQING, marks=pytest.mark.long), HUBEI], ids=lambda path: path.name)
 def test_a_whole_province_of_another_shape_is_rendered_and_proved(plan: Path, tmp_path: Path) -> None:
     network = compiled(str(shutil.copytree(plan, tmp_path / "plan")), tmp_path / "state")
     written = render.write(tmp_path / "build", network, lab=True)
